@@ -1,0 +1,64 @@
+# Everything a person types. `make` alone lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ADX := $(BIN)/adx
+# The lock's header records its command; ours keeps paths and index addresses out of it. Extras stay
+# in the lock because pip, told to require hashes, looks for `gql[requests]` by that very name.
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" --quiet --group build
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock clean bench
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo-ready ## install, then run the whole line once on this machine and print its report
+	@$(ADX) demo
+
+test: $(VENV)/.test-ready ## install, then run every test that this machine can run
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.test-ready ## lint, types, and the floors of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test-ready ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test-ready ## measure speed and memory on this machine and print a table
+	@$(BIN)/python -m assets_tests.bench
+
+lock: ## resolve the dependencies again (needs uv)
+	$(LOCK) --extra embedded -o requirements/runtime.lock
+	$(LOCK) --extra embedded --extra spark --group test --group lint -o requirements/dev.lock
+
+clean: ## stop the local services and delete all local state (the environment stays)
+	@if [ -x "$(ADX)" ]; then "$(ADX)" down; fi
+	rm -rf .adx dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
+	sys.exit(None if ok else f"adx needs Python 3.11 to 3.13, this is {sys.version.split()[0]}: set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-ready: $(VENV)/pyvenv.cfg requirements/runtime.lock pyproject.toml
+	@echo "Installing the locked requirements into $(VENV) (once, a minute or two) ..."
+	$(PIP) --require-hashes -r requirements/runtime.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/pyvenv.cfg requirements/dev.lock pyproject.toml
+	@echo "Installing the locked development requirements into $(VENV) (once, a minute or two) ..."
+	$(PIP) --require-hashes -r requirements/dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,247 @@
+"""The one settings tree: every value the platform can be told from outside.
+
+Belongs here: names, defaults, validation and the three profiles. Does not belong here: opening
+connections, reading files, or any behaviour that depends on the values; the layer that uses a
+section receives that section as an argument.
+
+Values come from ``ADX_...`` environment variables (``__`` between levels, for example
+``ADX_KAFKA__BOOTSTRAP_SERVERS``) over the defaults of ``ADX_PROFILE``. Secrets are ``SecretStr``:
+they are masked in every repr and are never written to a file.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ProfileName = Literal["local", "aws", "hadoop"]
+
+# Not a secret: it only keeps the demo's pseudonyms stable between runs. `adx` refuses it for the
+# aws and hadoop profiles.
+LOCAL_PRIVACY_KEY = "adx-local-demo-key"
+
+
+class Section(BaseModel):
+    """One branch of the settings tree; unknown names are errors, so that typing errors show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(Section):
+    """How to reach the broker and how topics are split into lanes."""
+
+    bootstrap_servers: str = Field("127.0.0.1:19092", description="host:port[,host:port...]")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: Path | None = None
+    ssl_certificate_location: Path | None = None
+    ssl_key_location: Path | None = None
+    ssl_key_password: SecretStr | None = None
+    client_options: dict[str, str] = Field(
+        default_factory=dict, description="further librdkafka options, passed through as they are"
+    )
+    partitions_per_topic: int = Field(4, ge=1, description="used when `adx` creates a topic")
+    lanes_per_topic: int = Field(2, ge=1, description="lane = partition modulo this number")
+    request_timeout_seconds: float = Field(15.0, gt=0)
+
+
+class RegistrySettings(Section):
+    """Where Avro writer schemas are looked up."""
+
+    url: str | None = Field(
+        None, description="Confluent-compatible registry; absent: a file-backed one under home"
+    )
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+class LakeSettings(Section):
+    """Where the Delta tables live and how they are kept."""
+
+    uri: str | None = Field(
+        None, description="file path, file://, s3:// or hdfs://; absent: <home>/lake"
+    )
+    s3_endpoint: str | None = Field(None, description="for S3-compatible stores")
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str | None = Field(None, description="absent: the default AWS chain")
+    s3_secret_access_key: SecretStr | None = None
+    s3_allow_http: bool = False
+    checkpoint_interval: int = Field(50, ge=1, description="commits between Delta checkpoints")
+    raw_retention: timedelta = Field(
+        timedelta(days=7), description="undecoded bytes are kept this long"
+    )
+
+
+class IngestSettings(Section):
+    """How large one range may be."""
+
+    max_records_per_batch: int = Field(100_000, ge=1, description="per lane and commit")
+    idle_timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="a range whose broker says nothing for so long fails, and is retried",
+    )
+
+
+class WarehouseSettings(Section):
+    """Which engine serves the marts."""
+
+    engine: Literal["duckdb", "redshift", "hive"] = "duckdb"
+    duckdb_path: Path | None = Field(None, description="absent: <home>/warehouse/adx.duckdb")
+    published_dir: Path | None = Field(None, description="absent: <home>/published")
+    host: str | None = None
+    port: int | None = None
+    database: str = "dev"
+    user: str | None = None
+    password: SecretStr | None = None
+    threads: int = Field(2, ge=1)
+
+
+class PrivacySettings(Section):
+    """The keys under which user ids are pseudonymised."""
+
+    key: SecretStr = Field(SecretStr(LOCAL_PRIVACY_KEY), description="HMAC key for user ids")
+    key_id: str = Field("local-1", description="stored beside every pseudonym")
+    previous_key: SecretStr | None = Field(
+        None, description="set during a rotation: ids are hashed twice"
+    )
+    previous_key_id: str | None = None
+
+    @model_validator(mode="after")
+    def _previous_key_has_an_id(self) -> Self:
+        if (self.previous_key is None) != (self.previous_key_id is None):
+            raise ValueError(
+                "set ADX_PRIVACY__PREVIOUS_KEY and ADX_PRIVACY__PREVIOUS_KEY_ID together"
+            )
+        return self
+
+
+class RefineSettings(Section):
+    """Bounds that decide a disposition; all are judged against the Kafka timestamp."""
+
+    late_after: timedelta = Field(
+        timedelta(hours=1), description="older than this at the broker: late"
+    )
+    oldest_accepted: timedelta = Field(timedelta(days=30), description="older still: rejected")
+    future_tolerance: timedelta = Field(timedelta(minutes=5), description="further ahead: rejected")
+
+
+_PROFILE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "local": {},
+    "aws": {
+        "kafka": {"security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512"},
+        "warehouse": {"engine": "redshift", "port": 5439},
+    },
+    "hadoop": {"warehouse": {"engine": "hive", "port": 10000, "database": "default"}},
+}
+
+
+class Settings(BaseSettings):
+    """Everything, resolved. Build it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ADX_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    profile: ProfileName = "local"
+    home: Path = Field(Path(".adx"), description="state of the local profile")
+    kafka: KafkaSettings = KafkaSettings()
+    registry: RegistrySettings = RegistrySettings()
+    lake: LakeSettings = LakeSettings()
+    ingest: IngestSettings = IngestSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    refine: RefineSettings = RefineSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the profile's defaults (merged level by level)."""
+        profile = init_settings().get("profile", os.environ.get("ADX_PROFILE", "local"))
+        defaults = InitSettingsSource(settings_cls, init_kwargs=_PROFILE_DEFAULTS.get(profile, {}))
+        return init_settings, env_settings, defaults
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _no_demo_key_outside_local(self) -> Self:
+        if self.profile != "local" and self.privacy.key.get_secret_value() == LOCAL_PRIVACY_KEY:
+            raise ValueError(
+                f"profile {self.profile!r} needs its own pseudonymisation key: "
+                "set ADX_PRIVACY__KEY and ADX_PRIVACY__KEY_ID"
+            )
+        return self
+
+    @property
+    def lake_uri(self) -> str:
+        """Root of the Delta tables, without a trailing slash."""
+        return (self.lake.uri or str(self.home / "lake")).rstrip("/")
+
+    @property
+    def reference_dir(self) -> Path:
+        """Folder of the reference data files (campaigns, flights, FX ...)."""
+        return self.home / "reference"
+
+    @property
+    def simulation_dir(self) -> Path:
+        """Folder of the simulator's wire files and truth."""
+        return self.home / "simulation"
+
+    @property
+    def registry_dir(self) -> Path:
+        """Folder of the file-backed schema registry."""
+        return self.home / "registry"
+
+    @property
+    def duckdb_path(self) -> Path:
+        """The database that only the build writes."""
+        return self.warehouse.duckdb_path or self.home / "warehouse" / "adx.duckdb"
+
+    @property
+    def published_dir(self) -> Path:
+        """Folder of the read-only snapshots that people query."""
+        return self.warehouse.published_dir or self.home / "published"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder: ``DAGSTER_HOME`` where it is set."""
+        configured = os.environ.get("DAGSTER_HOME")
+        return Path(configured) if configured else self.home / "dagster"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment over the defaults of the selected profile; ``overrides`` beat both.
+
+    Raises:
+        pydantic.ValidationError: a name is unknown or a value is out of range; the message names
+            the variable's path in the tree.
+    """
+    return Settings.model_validate(overrides)
+
+
+@lru_cache(maxsize=1)
+def current_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
