@@ -1,0 +1,184 @@
+"""The order of the steps: a batch of raw rows to the same number of refined rows.
+
+Belongs here: putting the steps together, and the rows that are no events (rejects, gaps). Does not
+belong here: the rules of any step.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import xxhash
+
+from adx_platform.contracts.bid_requests import RECORD_TYPES as BID_RECORD_TYPES
+from adx_platform.contracts.dispositions import Disposition
+from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.refine.context import RefineContext
+from adx_platform.refine.decode import decode
+from adx_platform.refine.duplicates import mark_duplicates
+from adx_platform.refine.enrich import enrich
+from adx_platform.refine.privacy import reduce_identity, reduce_openrtb
+from adx_platform.refine.standardise import standardise
+from adx_platform.refine.time_bounds import judge_times
+from adx_platform.refine.validate import faults
+
+_BID_REQUEST = BID_RECORD_TYPES[0]
+_WITHOUT_IDENTITY = frozenset(BID_RECORD_TYPES) - {_BID_REQUEST}
+_LONGEST_KEPT_ID = 200
+"""A rejected row's event id is kept for look-ups, unless it is no id any more."""
+_NO_DATE = date(1970, 1, 1)
+"""Event date of a gap that has no message anywhere near it."""
+
+
+def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
+    """Refine raw rows.
+
+    Args:
+        raw: rows of ``RAW_SCHEMA``: messages and gaps.
+        context: contract, registry, reference data, keys and bounds.
+
+    Returns:
+        A frame of the stream's ``events_schema``: one row per row of ``raw``, in the same order,
+        with its disposition. Revision is 0.
+
+    Raises:
+        ValueError: ``raw`` does not have the columns of ``RAW_SCHEMA``.
+        RegistryUnavailableError: the schema registry does not answer; the batch can be tried again.
+    """
+    if raw.schema != RAW_SCHEMA:
+        raise ValueError(f"raw rows need the schema {RAW_SCHEMA}, got {raw.schema}")
+    rows = raw.with_row_index("raw_row")
+    messages = rows.filter(pl.col("gap_kind").is_null())
+    head = _heads(messages, context)
+    decoded = decode(messages, context)
+    parts = [_gaps(rows.filter(pl.col("gap_kind").is_not_null()), context)]
+    if decoded.rejects.height:
+        undecoded = head.join(_named(decoded.rejects), on="row", maintain_order="right")
+        parts.append(_rejected(undecoded, context))
+    for (record_type,), part in decoded.frame.group_by("record_type", maintain_order=True):
+        # The codec's frame and the head are both ascending by row.
+        wide = pl.concat(
+            [head.filter(pl.col("row").is_in(part["row"].implode())), part.drop("row")],
+            how="horizontal",
+        )
+        parts += _judged(str(record_type), wide, context)
+    refined = pl.concat(parts).sort("raw_row")
+    if refined.height != raw.height:
+        raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
+    return refined.with_columns(mark_duplicates(refined).alias("disposition")).drop("raw_row")
+
+
+def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
+    """The envelope of each message, as far as it does not depend on the content."""
+    digest = xxhash.xxh3_128_hexdigest
+    fingerprints = [
+        None if value is None else digest(value) for value in messages["value"].to_list()
+    ]
+    return messages.select(
+        "raw_row",
+        "topic_id",
+        "partition",
+        "offset",
+        "kafka_timestamp",
+        pl.Series("payload_fingerprint", fingerprints, dtype=pl.String),
+        contract_version=pl.lit(context.stream.contract_version, dtype=pl.Int32),
+        reference_version=pl.lit(context.reference.version),
+        revision=pl.lit(0, dtype=pl.Int64),
+    ).with_row_index("row")
+
+
+def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> list[pl.DataFrame]:
+    """Rows of one record type through all steps: those accepted so far, and those rejected."""
+    frame = standardise(record_type, wide)
+    frame = judge_times(frame, context.rules)
+    if record_type not in _WITHOUT_IDENTITY:
+        frame = enrich(frame, context.reference)
+        frame = reduce_identity(frame, context.privacy)
+    if record_type == _BID_REQUEST:
+        frame = reduce_openrtb(frame, context.privacy)
+    frame = frame.with_columns(
+        event_date=pl.col("event_time").dt.date(), disposition=pl.lit(str(Disposition.ACCEPTED))
+    )
+    # An event time out of bounds is null by now; its own reason comes before "missing".
+    in_time = frame.filter(pl.col("time_code").is_null())
+    untimely = frame.filter(pl.col("time_code").is_not_null()).with_columns(
+        reason_code="time_code", reason="time_reason"
+    )
+    candidates = _conform(in_time, context)
+    found = faults(context.stream, record_type, candidates.drop("raw_row"))
+    positions = found["at"]
+    faulty = candidates[positions].with_columns(found["reason_code"], found["reason"])
+    sound = candidates.with_row_index("at").filter(~pl.col("at").is_in(positions.implode()))
+    parts = [sound.drop("at")]
+    parts += [_rejected(part, context) for part in (faulty, untimely) if part.height]
+    return parts
+
+
+def _named(rejects: pl.DataFrame) -> pl.DataFrame:
+    """Rejects of any codec; not every codec can tell an event id."""
+    return (
+        rejects
+        if "event_id" in rejects.columns
+        else rejects.with_columns(event_id=pl.lit(None, dtype=pl.String))
+    )
+
+
+def _rejected(rows: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
+    """Keep of rejected rows what locates and explains them, and nothing personal."""
+    has_time = "event_time" in rows.columns
+    event_time = pl.col("event_time") if has_time else pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+    kept = rows.select(
+        "raw_row",
+        "topic_id",
+        "partition",
+        "offset",
+        "kafka_timestamp",
+        "revision",
+        "reason_code",
+        "reason",
+        "record_type",
+        "contract_version",
+        "reference_version",
+        "payload_fingerprint",
+        *(["schema_id"] if "schema_id" in rows.columns else []),
+        disposition=pl.lit(str(Disposition.REJECTED)),
+        event_id=pl.when(pl.col("event_id").str.len_chars() <= _LONGEST_KEPT_ID).then("event_id"),
+        event_time=event_time,
+    )
+    return _conform(kept.with_columns(event_date=_any_date("event_time")), context)
+
+
+def _gaps(gaps: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
+    """Gap rows: their kind is their disposition."""
+    return _conform(
+        gaps.select(
+            "raw_row",
+            "topic_id",
+            "partition",
+            "offset",
+            "gap_length",
+            "kafka_timestamp",
+            revision=pl.lit(0, dtype=pl.Int64),
+            disposition="gap_kind",
+            event_date=pl.coalesce(pl.col("kafka_timestamp").dt.date(), pl.lit(_NO_DATE)),
+        ),
+        context,
+    )
+
+
+def _any_date(time_column: str) -> pl.Expr:
+    return pl.coalesce(
+        pl.col(time_column).dt.date(), pl.col("kafka_timestamp").dt.date(), pl.lit(_NO_DATE)
+    )
+
+
+def _conform(frame: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
+    """The stream's columns in table order behind ``raw_row``; what a row type lacks is null."""
+    return frame.select(
+        "raw_row",
+        *(
+            pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+            for name, dtype in context.stream.events_schema.items()
+        ),
+    )

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adx_platform.reference.enrichment import load_enrichment_reference
+from adx_platform.refine.crawlers import known_crawlers
+from adx_platform.refine.user_agents import agents
+
+PEOPLE = [
+    (
+        (
+            "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/120.0.0.0 Mobile Safari/537.36"
+        ),
+        "mobile",
+    ),
+    (
+        (
+            "Mozilla/5.0 (Linux; Android 6.0; CUBOT NOTE S Build/MRA58K) AppleWebKit/537.36 "
+            "(KHTML, like Gecko) Chrome/58.0.3029.83 Mobile Safari/537.36"
+        ),
+        "mobile",
+    ),
+    (
+        (
+            "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Version/4.0 Chrome/124.0.0.0 Mobile Safari/537.36 CamScanner/4.8.5"
+        ),
+        "mobile",
+    ),
+    (
+        (
+            "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+            "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+        ),
+        "tablet",
+    ),
+    (
+        (
+            "Mozilla/5.0 (Linux; Android 13; SM-X900) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/126.0.0.0 Safari/537.36"
+        ),
+        "tablet",
+    ),
+    (
+        (
+            "Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.5) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "85.0.4183.93/6.5 TV Safari/537.36"
+        ),
+        "ctv",
+    ),
+    ("Roku/DVP-12.5 (12.5.0.4178-C2)", "ctv"),
+    (
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 "
+            "(KHTML, like Gecko) Version/17.5 Safari/605.1.15"
+        ),
+        "desktop",
+    ),
+    ("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0)", "desktop"),
+    ("Mozilla/5.0 (compatible; Konqueror/4.5; FreeBSD) KHTML/4.5.4 (like Gecko)", None),
+    ("Dalvik/2.1.0 (Linux; U; Android 12; SM-A127F Build/SP1A.210812.016)", "mobile"),
+]
+
+ROBOTS = [
+    "Mozilla/5.0 (compatible; UnheardOfBot/1.0; +https://robots.example/about)",
+    "Mozilla/5.0 (compatible; Unheard-Of/2.0)",
+    "mozilla/5.0 (x11; linux x86_64) applewebkit/537.36 headlesschrome/120.0.0.0",
+    "Mozilla/5.0 Inquisitive",
+    "Mozilla/5.0 (Quiet Robot)",
+    (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; compatible; Some) "
+        "Chrome/100.0 Safari/537.36"
+    ),
+    "SiteScraper 3",
+    "news-spider/0.1",
+]
+TOOLS = [
+    "curl/8.5.0",
+    "python-requests/2.31",
+    "Go-http-client/1.1",
+    "okhttp/4.12",
+    "Java/17.0.1",
+    "x",
+]
+
+
+@pytest.mark.parametrize(("agent", "device"), PEOPLE)
+def test_people_are_people_on_their_device(agent: str, device: str | None) -> None:
+    row = agents(pl.Series([agent]), ()).row(0, named=True)
+    assert (row["is_crawler"], row["is_tool"]) == (False, False)
+    assert row["agent_device_type"] == device
+
+
+@pytest.mark.parametrize("agent", ROBOTS)
+def test_robots_are_told_by_words_and_shape(agent: str) -> None:
+    assert agents(pl.Series([agent]), ())["is_crawler"].to_list() == [True]
+
+
+@pytest.mark.parametrize("agent", TOOLS)
+def test_tools_are_told(agent: str) -> None:
+    assert agents(pl.Series([agent]), ())["is_tool"].to_list() == [True]
+
+
+def test_no_user_agent_says_nothing_and_order_is_kept() -> None:
+    told = agents(pl.Series(["curl/8", None, PEOPLE[0][0], "curl/8"]), ())
+    assert told["is_tool"].to_list() == [True, None, False, True]
+    assert told["agent_browser"].to_list()[2] == "Chrome Mobile"
+
+
+def test_patterns_as_text_and_as_expressions_agree_with_re() -> None:
+    patterns = ("Fetch\\/", "^LCC ", "[wW]get", "a.b", "x\\.y", "(one|two)$", "")
+    texts = ["MyFetch/1", "LCC 1", " LCC", "Wget", "axb", "x.y", "xzy", "one", "one ", "none"]
+    found = known_crawlers(pl.Series(texts), patterns[:-1])
+    assert found.to_list() == [
+        any(re.search(pattern, value) for pattern in patterns[:-1]) for value in texts
+    ]
+    assert known_crawlers(pl.Series(texts), ()).to_list() == [False] * len(texts)
+
+
+def test_labelled_user_agents_are_told_apart_well(test_data: Path, tmp_path: Path) -> None:
+    patterns = load_enrichment_reference(tmp_path).crawler_patterns
+    labelled = pl.read_csv(
+        test_data / "bots" / "ua_labelled.tsv", separator="\t", quote_char=None, infer_schema=False
+    ).filter(pl.col("label").is_in(["bot", "human"]))
+    told = agents(labelled["user_agent"], patterns)
+    judged = labelled.with_columns(found=told["is_crawler"] | told["is_tool"])
+    by_label = dict(judged.group_by("label").agg(pl.col("found").mean()).rows())
+    assert by_label["bot"] > 0.97
+    # A third of the remaining "people" are attacks and robots that the list has mislabelled.
+    assert by_label["human"] < 0.06
