@@ -1,0 +1,285 @@
+"""Questions and orders to the cluster: topics, how far they reach, group offsets for lag tools.
+
+Belongs here: requests that move no messages. Does not belong here: reading or producing, and
+any decision about what to read (``planner``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not all in its __all__
+    AdminClient,
+    ClusterMetadata,
+    NewTopic,
+    OffsetSpec,
+)
+
+from adx_platform.settings import KafkaSettings
+from adx_platform.streams.client import ErrorLog, as_stream_error, client_config
+from adx_platform.streams.errors import UnknownTopic
+from adx_platform.streams.topics import TopicDescription, Watermarks, topic_identity
+
+_T = TypeVar("_T")
+_POLL_SECONDS = 0.1
+_FIRST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library has no types here
+_END = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # likewise
+
+
+class KafkaAdmin:
+    """Administrative requests to one cluster; connects at the first one and may be kept.
+
+    Every method raises ``BrokerUnreachable`` if nothing answers within
+    ``settings.request_timeout_seconds`` and ``AuthenticationFailed`` as soon as the broker refuses
+    the credentials.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._errors = ErrorLog()
+        self._client: AdminClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connections; the next request opens new ones."""
+        self._client = None
+
+    def topics(self) -> tuple[str, ...]:
+        """Names of the cluster's topics, sorted, without Kafka's internal ones (``__...``)."""
+        found = fetch_metadata(
+            self._connected(), self._settings, self._errors, doing="list the topics"
+        )
+        return tuple(sorted(name for name in found.topics if not name.startswith("__")))
+
+    def describe(self, topic: str) -> TopicDescription:
+        """Identity and partitions of ``topic``.
+
+        Raises:
+            UnknownTopic: the cluster has no such topic.
+        """
+        doing = f"describe topic {topic!r}"
+        futures = self._connected().describe_topics(TopicCollection([topic]))
+        found = self._wait(futures[topic], doing, topic)
+        uuid = found.topic_id
+        return TopicDescription(
+            name=topic,
+            topic_id=topic_identity(
+                topic, uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
+            ),
+            partitions=tuple(sorted(partition.id for partition in found.partitions)),
+        )
+
+    def watermarks(self, topic: str) -> dict[int, Watermarks]:
+        """How far each partition of ``topic`` reaches, to the last stable offset.
+
+        Raises:
+            UnknownTopic: the cluster has no such topic.
+        """
+        doing = f"ask how far topic {topic!r} reaches"
+        partitions = self.describe(topic).partitions
+        client = self._connected()
+        level = IsolationLevel.READ_COMMITTED
+        ends = client.list_offsets(
+            {TopicPartition(topic, p): _END for p in partitions},
+            isolation_level=level,
+        )
+        starts = client.list_offsets(
+            {TopicPartition(topic, p): _FIRST for p in partitions},
+            isolation_level=level,
+        )
+        last_stable = {
+            item.partition: self._wait(future, doing, topic).offset for item, future in ends.items()
+        }
+        low = {
+            item.partition: self._wait(future, doing, topic).offset
+            for item, future in starts.items()
+        }
+        # The two answers are not of one instant: a truncation between them may lift low past the
+        # end that was seen first.
+        return {p: Watermarks(low[p], max(low[p], last_stable[p])) for p in partitions}
+
+    def create_topics(
+        self,
+        topics: Iterable[str],
+        *,
+        partitions: int | None = None,
+        replication_factor: int | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> tuple[str, ...]:
+        """Create those of ``topics`` that do not exist, and wait until they can be described.
+
+        Args:
+            topics: names.
+            partitions: absent: ``settings.partitions_per_topic``.
+            replication_factor: absent: the broker's default.
+            config: topic options such as ``retention.ms``.
+
+        Returns:
+            The names that were created; topics that exist are left as they are.
+        """
+        wanted = [
+            NewTopic(
+                name,
+                num_partitions=partitions or self._settings.partitions_per_topic,
+                replication_factor=-1 if replication_factor is None else replication_factor,
+                config=dict(config or {}),
+            )
+            for name in dict.fromkeys(topics)
+        ]
+        if not wanted:
+            return ()
+        created: list[str] = []
+        for name, future in self._connected().create_topics(wanted).items():
+            if self._created(name, future):
+                created.append(name)
+        for name in created:
+            self._wait_until_described(name)
+        return tuple(created)
+
+    def delete_topics(self, topics: Iterable[str]) -> None:
+        """Delete ``topics`` and all their messages.
+
+        Raises:
+            UnknownTopic: one of them does not exist; the others are deleted.
+        """
+        names = list(dict.fromkeys(topics))
+        if not names:
+            return
+        for name, future in self._connected().delete_topics(names).items():
+            self._wait(future, f"delete topic {name!r}", name)
+
+    def commit_group_offsets(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Publish ``offsets`` (partition -> next offset) as those of ``group``.
+
+        Only for lag tools: nothing of this platform ever reads them back.
+        """
+        if not offsets:
+            return
+        items = [TopicPartition(topic, p, offset) for p, offset in sorted(offsets.items())]
+        doing = f"commit offsets of group {group!r} on topic {topic!r}"
+        futures = self._connected().alter_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, items)]
+        )
+        result = self._wait(futures[group], doing, topic)
+        for item in result.topic_partitions:
+            if item.error is not None:
+                raise as_stream_error(item.error, self._settings, doing=doing, topic=topic)
+
+    def _connected(self) -> AdminClient:
+        self._errors.clear()
+        if self._client is None:
+            self._client = AdminClient(client_config(self._settings, self._errors))
+        return self._client
+
+    def _created(self, name: str, future: Future[Any]) -> bool:
+        doing = f"create topic {name!r}"
+        try:
+            self._await(future, doing)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise self._failure(error, doing, name) from error
+        return True
+
+    def _wait_until_described(self, name: str) -> None:
+        deadline = time.monotonic() + self._settings.request_timeout_seconds
+        while True:
+            try:
+                self.describe(name)
+            except UnknownTopic:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+
+    def _wait(self, future: Future[_T], doing: str, topic: str) -> _T:
+        try:
+            return self._await(future, doing)
+        except KafkaException as error:
+            raise self._failure(error, doing, topic) from error
+
+    def _await(self, future: Future[_T], doing: str) -> _T:
+        """The future's result, giving up early where waiting cannot help."""
+        deadline = time.monotonic() + self._settings.request_timeout_seconds
+        while True:
+            try:
+                return future.result(timeout=_POLL_SECONDS)
+            except TimeoutError as error:
+                if self._client is not None:
+                    self._client.poll(0)
+                if self._errors.is_hopeless or time.monotonic() >= deadline:
+                    raise as_stream_error(
+                        self._errors.cause, self._settings, doing=doing
+                    ) from error
+
+    def _failure(self, error: KafkaException, doing: str, topic: str | None = None) -> Exception:
+        cause = _telling(error, self._errors)
+        return as_stream_error(cause, self._settings, doing=doing, topic=topic)
+
+
+def fetch_metadata(
+    client: AdminClient | Consumer,
+    settings: KafkaSettings,
+    errors: ErrorLog,
+    *,
+    doing: str,
+    topic: str | None = None,
+) -> ClusterMetadata:
+    """Metadata of the cluster, or of one topic; tries again until the request timeout has passed.
+
+    Not for producers: asking for one topic through a producer may create it.
+
+    Raises:
+        BrokerUnreachable: nothing answers.
+        AuthenticationFailed: the credentials were refused.
+        UnknownTopic: ``topic`` does not exist.
+    """
+    deadline = time.monotonic() + settings.request_timeout_seconds
+    step = min(1.0, settings.request_timeout_seconds)
+    while True:
+        try:
+            found = client.list_topics(topic, step) if topic else client.list_topics(timeout=step)
+        except KafkaException as error:
+            client.poll(0)
+            if errors.is_hopeless or time.monotonic() >= deadline:
+                raise as_stream_error(
+                    _telling(error, errors), settings, doing=doing, topic=topic
+                ) from error
+            continue
+        problem = found.topics[topic].error if topic else None
+        if problem is not None:
+            raise as_stream_error(problem, settings, doing=doing, topic=topic)
+        return found
+
+
+def _telling(error: KafkaException, errors: ErrorLog) -> KafkaException | KafkaError:
+    """The reason behind a mere timeout, where librdkafka gave one on the side."""
+    timed_out = error.args[0].code() in {
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - the client's own names for its local errors
+        KafkaError._TRANSPORT,  # noqa: SLF001
+    }
+    return errors.cause if timed_out and errors.cause is not None else error

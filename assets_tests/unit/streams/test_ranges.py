@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adx_platform.streams.ranges import OffsetRange, merge_ranges, total_count
+
+RANGES = st.builds(
+    lambda partition, start, count: OffsetRange(partition, start, start + count),
+    st.integers(0, 3),
+    st.integers(0, 50),
+    st.integers(0, 20),
+)
+
+
+def offsets(ranges: list[OffsetRange] | tuple[OffsetRange, ...]) -> set[tuple[int, int]]:
+    return {(r.partition, o) for r in ranges for o in range(r.start, r.end)}
+
+
+def test_count_and_contains_follow_the_half_open_rule() -> None:
+    item = OffsetRange(1, 10, 13)
+    assert item.count == 3
+    assert [o for o in range(8, 16) if o in item] == [10, 11, 12]
+    assert str(item) == "1:[10, 13)"
+
+
+@pytest.mark.parametrize(("partition", "start", "end"), [(-1, 0, 1), (0, -1, 1), (0, 5, 4)])
+def test_impossible_ranges_are_refused(partition: int, start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="not a range of offsets"):
+        OffsetRange(partition, start, end)
+
+
+@given(st.lists(RANGES, max_size=12))
+def test_merging_keeps_the_offsets_and_leaves_real_gaps_between_ranges(
+    ranges: list[OffsetRange],
+) -> None:
+    merged = merge_ranges(ranges)
+    assert offsets(merged) == offsets(ranges)
+    assert total_count(merged) == len(offsets(ranges))
+    for left, right in pairwise(merged):
+        assert (left.partition, left.end) < (right.partition, right.start)
