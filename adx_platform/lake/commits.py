@@ -1,0 +1,144 @@
+"""The commit protocol: rows and the offsets they cover become visible together, or not at all.
+
+Belongs here: the fence that all writers of offset ranges share. Does not belong here: what is
+written (``landing``, ``events``, ``restatements``).
+
+The cursor of a partition is a Delta application transaction in the same commit as its rows. Delta
+refuses a second commit of one application id only against a handle that is *older* than the first
+one: a fresh handle, or a refreshed one, would accept the same range again, and a lower version is
+accepted too. Hence the protocol: one handle from planning to commit, the transaction version read
+on that very handle must equal the start of the range, and nothing refreshes the handle in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from adx_platform.lake.errors import CommitContention, RangeAlreadyCommitted
+from adx_platform.lake.tables import LakeTable
+
+MAX_ATTEMPTS: Final = 8
+# A lane's batch is to be one file; the writer's default would split it at 100 MB.
+_TARGET_FILE_SIZE: Final = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """One application transaction: ``app_id`` moves from ``start`` to ``end``.
+
+    ``start`` is ``None`` where the application id must not have been committed yet.
+    """
+
+    app_id: str
+    start: int | None
+    end: int
+
+    def stands_on(self, handle: DeltaTable) -> bool:
+        """Whether ``handle`` was opened when the cursor stood at the start of this advance."""
+        return handle.transaction_version(self.app_id) == self.start
+
+
+def cursor_app_id(topic_id: str, partition: int) -> str:
+    """Application id under which the next offset of a partition is kept."""
+    return f"{topic_id}/{partition}"
+
+
+def commit_rows(
+    table: LakeTable,
+    handle: DeltaTable,
+    frame: pl.DataFrame,
+    advances: Sequence[Advance],
+    *,
+    metadata: Mapping[str, Any],
+    writer: WriterProperties,
+    predicate: str | None = None,
+) -> int:
+    """Write ``frame`` and move every cursor of ``advances`` in one commit.
+
+    A conflict that is not about our cursors (another lane added a column, a compaction) is tried
+    again, on a fresh handle on which the fence is judged anew: that handle then is the one the
+    range is planned on.
+
+    Args:
+        table: the table.
+        handle: the handle that was opened when the range was planned.
+        frame: rows in the table's schema.
+        advances: cursors to move.
+        metadata: for people who read the table's history; truth is in the rows.
+        writer: Parquet writer properties.
+        predicate: SQL over the table's columns: the rows that ``frame`` replaces, and that every
+            row of ``frame`` must match; without one the rows are appended.
+
+    Returns:
+        The table version of the commit.
+
+    Raises:
+        RangeAlreadyCommitted: a cursor does not stand where its range starts.
+        CommitContention: unrelated conflicts lasted for all attempts.
+        LakeUnavailable: the storage failed.
+    """
+    properties = CommitProperties(
+        custom_metadata=dict(metadata),
+        app_transactions=[Transaction(advance.app_id, advance.end) for advance in advances],
+    )
+    for _ in range(MAX_ATTEMPTS):
+        _require_standing(table, handle, advances)
+        try:
+            with table.storage.explained(f"committing to table {table.name}"):
+                _write(handle, frame, properties, writer, predicate)
+        except CommitFailedError:
+            handle = table.open()
+            continue
+        return handle.version()
+    raise CommitContention(
+        f"table {table.name}: {MAX_ATTEMPTS} commits in a row met another writer; nothing was "
+        "written. Run again when the other work (a restatement, a compaction) is done."
+    )
+
+
+def _require_standing(table: LakeTable, handle: DeltaTable, advances: Sequence[Advance]) -> None:
+    for advance in advances:
+        if not advance.stands_on(handle):
+            raise RangeAlreadyCommitted(
+                f"table {table.name}, {advance.app_id}: the range starts at {advance.start} but "
+                f"the cursor stands at {handle.transaction_version(advance.app_id)}; another "
+                "worker was here. Nothing was written: plan again."
+            )
+
+
+def _write(
+    handle: DeltaTable,
+    frame: pl.DataFrame,
+    properties: CommitProperties,
+    writer: WriterProperties,
+    predicate: str | None,
+) -> None:
+    # "merge" adds the columns that the table lacks and fills those that the frame lacks; types
+    # were compared when the table was opened.
+    if predicate is None:
+        write_deltalake(
+            handle,
+            frame,
+            mode="append",
+            schema_mode="merge",
+            target_file_size=_TARGET_FILE_SIZE,
+            writer_properties=writer,
+            commit_properties=properties,
+        )
+    else:
+        write_deltalake(
+            handle,
+            frame,
+            mode="overwrite",
+            predicate=predicate,
+            schema_mode="merge",
+            target_file_size=_TARGET_FILE_SIZE,
+            writer_properties=writer,
+            commit_properties=properties,
+        )

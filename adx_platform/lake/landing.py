@@ -1,0 +1,96 @@
+"""LAND: append exactly one planned range, undecoded, with the cursor in the same commit.
+
+Belongs here: the writer's side of ``raw/<topic>``. Does not belong here: reading Kafka
+(``streams``) or understanding a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import polars as pl
+from deltalake import DeltaTable
+
+from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.lake.commits import Advance, commit_rows, cursor_app_id
+from adx_platform.lake.errors import UnaccountedOffsets
+from adx_platform.lake.ranges import LakeRange, OffsetSpan, contiguous, require_accounted
+from adx_platform.lake.sources import register_sources
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.lake.tables import LakeTable, raw_table, raw_writer_properties
+
+
+@dataclass(frozen=True)
+class LandingHandle:
+    """The landing as it stood when a range was planned. Open, plan, commit; then open another."""
+
+    table: LakeTable
+    handle: DeltaTable
+    topic: str
+
+    @classmethod
+    def open(cls, storage: LakeStorage, topic: str, *, checkpoint_interval: int = 50) -> Self:
+        """Open the newest version; the table is created where it is absent.
+
+        Raises:
+            LakeUnavailable: the storage failed.
+            IncompatibleTableSchema: the stored table is not a landing of this release.
+        """
+        table = raw_table(storage, topic, checkpoint_interval=checkpoint_interval)
+        return cls(table, table.open(), topic)
+
+    def committed(self, topic_id: str, partition: int) -> int | None:
+        """Next offset to land as of planning; ``None`` if the partition was never landed."""
+        return self.handle.transaction_version(cursor_app_id(topic_id, partition))
+
+    def commit(self, frame: pl.DataFrame, topic_id: str, spans: Iterable[OffsetSpan]) -> int:
+        """Append ``frame`` and move the cursors of its partitions to the ends of ``spans``.
+
+        Args:
+            frame: rows in ``RAW_SCHEMA``, messages and gap rows, that account for every offset.
+            topic_id: identity of the topic.
+            spans: what was planned; adjoining spans of a partition (a loss, then a read) are one.
+
+        Returns:
+            The table version of the commit.
+
+        Raises:
+            RangeAlreadyCommitted: another worker landed (part of) it since planning.
+            UnaccountedOffsets: the frame does not account for every offset once.
+            CommitContention, LakeUnavailable: see :func:`commit_rows`.
+        """
+        ranges = contiguous(spans)
+        require_raw_schema(frame)
+        require_accounted(frame, topic_id, ranges)
+        register_sources(self.table.storage, self.topic, topic_id, [r.partition for r in ranges])
+        return commit_rows(
+            self.table,
+            self.handle,
+            frame,
+            [self._advance(topic_id, span) for span in ranges],
+            metadata={
+                "adx.topic_id": topic_id,
+                "adx.ranges": ", ".join(f"{r.partition}:[{r.start}, {r.end})" for r in ranges),
+                "adx.rows": str(frame.height),
+            },
+            writer=raw_writer_properties(),
+        )
+
+    def _advance(self, topic_id: str, span: LakeRange) -> Advance:
+        first = self.committed(topic_id, span.partition) is None
+        return Advance(
+            cursor_app_id(topic_id, span.partition), None if first else span.start, span.end
+        )
+
+
+def require_raw_schema(frame: pl.DataFrame) -> None:
+    """Refuse a frame that is not exactly in ``RAW_SCHEMA``.
+
+    Raises:
+        UnaccountedOffsets: names the columns that differ.
+    """
+    if frame.schema != RAW_SCHEMA:
+        differing = sorted(set(frame.schema.items()) ^ set(RAW_SCHEMA.items()), key=str)
+        raise UnaccountedOffsets(f"not a raw frame: columns {differing} differ from RAW_SCHEMA")

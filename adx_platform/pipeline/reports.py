@@ -1,0 +1,68 @@
+"""What a step says about a commit: counts for people, derived from the rows it wrote.
+
+Belongs here: the report of one batch. Does not belong here: truth, which is in the stored rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from adx_platform.contracts.dispositions import Disposition
+from adx_platform.lake.ranges import OffsetSpan
+from adx_platform.streams.ranges import OffsetRange
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """One range that was landed and refined, or landed earlier and refined now.
+
+    Attributes:
+        stream: name of the stream.
+        lane: which of its lanes.
+        topic_id: identity of the topic.
+        ranges: what the batch covers, one range per partition.
+        raw_version: version of the landing that holds the batch.
+        events_version: version of the events table that holds the batch.
+        counts: offsets by disposition; a gap row counts with its length.
+        reasons: rejected rows by reason code.
+        late: accepted, duplicate and conflicting rows that were late.
+        seconds: from planning to the second commit.
+    """
+
+    stream: str
+    lane: int
+    topic_id: str
+    ranges: tuple[OffsetRange, ...]
+    raw_version: int
+    events_version: int
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    late: int
+    seconds: float
+
+
+def offset_ranges(spans: Iterable[OffsetSpan]) -> tuple[OffsetRange, ...]:
+    """``spans`` as the streams' value type."""
+    return tuple(OffsetRange(span.partition, span.start, span.end) for span in spans)
+
+
+def disposition_counts(events: pl.DataFrame) -> dict[str, int]:
+    """Offsets by disposition, every disposition named; gap rows count with their length."""
+    found = dict(
+        events.group_by("disposition").agg(pl.col("gap_length").fill_null(1).sum()).iter_rows()
+    )
+    return {str(name): int(found.get(str(name), 0)) for name in Disposition}
+
+
+def reason_counts(events: pl.DataFrame) -> dict[str, int]:
+    """Rejected rows by reason code, in alphabetical order."""
+    rejected = events.filter(pl.col("reason_code").is_not_null())
+    return dict(sorted(rejected.group_by("reason_code").len().iter_rows()))
+
+
+def late_count(events: pl.DataFrame) -> int:
+    """Rows that were late at the broker."""
+    return int(events["is_late"].sum())

@@ -1,0 +1,235 @@
+"""Refine a past range again, in place of what it was refined to before.
+
+Belongs here: announce, refine from the landing, replace; and resuming what a crash left announced.
+Does not belong here: bringing the restatement to a warehouse (``warehouse``).
+
+Restatements of one partition are applied in the order of their revisions. Whoever finds one
+pending applies it, so a worker that announced and died holds nobody up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.streams import Stream, stream_named
+from adx_platform.faultpoints import reach
+from adx_platform.lake.errors import LakeError, RangeAlreadyCommitted, RawPastRetention
+from adx_platform.lake.events import RefineHandle
+from adx_platform.lake.reading import Snapshot, events_snapshot, raw_snapshot
+from adx_platform.lake.restatements import Restatement, announce, pending_restatements
+from adx_platform.lake.sources import known_sources
+from adx_platform.pipeline.platform import Platform
+from adx_platform.pipeline.reports import disposition_counts, reason_counts
+from adx_platform.refine.batch import refine_batch
+from adx_platform.streams.lanes import lane_of
+from adx_platform.streams.ranges import OffsetRange, merge_ranges
+
+
+@dataclass(frozen=True)
+class ReprocessReport:
+    """What a reprocessing did.
+
+    Attributes:
+        stream: name of the stream.
+        topic_id: identity of the topic.
+        restatements: what was announced and applied, in order.
+        counts_before: offsets by disposition as they were; gap rows count with their length.
+        counts: the same as they are now.
+        reasons: rejected rows by reason code, now.
+        events_version: version of the events table after the last replacement.
+        seconds: the whole time.
+    """
+
+    stream: str
+    topic_id: str
+    restatements: tuple[Restatement, ...]
+    counts_before: dict[str, int]
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    events_version: int
+    seconds: float
+
+    @property
+    def revision(self) -> int:
+        """The last (highest) revision."""
+        return self.restatements[-1].revision
+
+
+def reprocess_range(
+    platform: Platform,
+    stream: str,
+    ranges: Iterable[OffsetRange],
+    *,
+    reason: str,
+    topic_id: str | None = None,
+) -> ReprocessReport:
+    """Refine ``ranges`` again from their landed bytes and replace exactly their rows.
+
+    Large ranges are cut: each part is a restatement with a revision of its own.
+
+    Args:
+        platform: the opened parts; no broker is needed.
+        stream: name of the stream.
+        ranges: what to refine again; all of it must be refined already.
+        reason: kept with each restatement, for people.
+        topic_id: needed only where the lake knows several incarnations of the topic.
+
+    Raises:
+        ValueError: no such stream, or an empty range.
+        LakeError: (a part of) the range was never refined, or ``topic_id`` is needed.
+        RawPastRetention: raw rows of the range are gone; nothing was announced or changed.
+        LakeUnavailable: the storage failed; what was announced is resumed by the next run.
+    """
+    started = time.monotonic()
+    known = stream_named(stream)
+    wanted = merge_ranges(ranges)
+    if not wanted:
+        raise ValueError("nothing to reprocess: the range is empty")
+    resume_restatements(platform, stream)
+    topic_id = topic_id or _only_topic_id(platform, known)
+    before = _checked_rows(platform, known, topic_id, wanted)
+    announced = []
+    for part in _parts(wanted, platform.settings.ingest.max_records_per_batch):
+        restatement = announce(platform.storage, known.topic, topic_id, part, reason=reason)
+        reach("reprocess.announced")
+        resume_restatements(platform, stream)
+        announced.append(restatement)
+    after = _event_rows(_events(platform, known), topic_id, wanted)
+    return ReprocessReport(
+        stream=stream,
+        topic_id=topic_id,
+        restatements=tuple(announced),
+        counts_before=disposition_counts(before),
+        counts=disposition_counts(after),
+        reasons=reason_counts(after),
+        events_version=_events(platform, known).version,
+        seconds=time.monotonic() - started,
+    )
+
+
+def resume_restatements(
+    platform: Platform, stream: str, *, lane: int | None = None
+) -> tuple[Restatement, ...]:
+    """Apply the announced restatements of a stream that its rows do not carry yet, in order.
+
+    Args:
+        platform: the opened parts; no broker is needed.
+        stream: name of the stream.
+        lane: only the partitions of this lane; by default of all lanes.
+
+    Returns:
+        Those that this call applied; another worker may have applied others.
+
+    Raises:
+        LakeError: the lake failed; what is pending stays pending.
+    """
+    known = stream_named(stream)
+    events = events_snapshot(platform.storage, known.topic, known.events_schema)
+    if events is None:
+        return ()
+    lanes = platform.settings.kafka.lanes_per_topic
+    applied = []
+    for restatement in pending_restatements(platform.storage, known.topic, events):
+        if lane is None or lane_of(restatement.partition, lanes) == lane:
+            try:
+                _apply(platform, known, restatement)
+            except RangeAlreadyCommitted:
+                continue
+            applied.append(restatement)
+    return tuple(applied)
+
+
+def _apply(platform: Platform, stream: Stream, restatement: Restatement) -> None:
+    where = (restatement.topic_id, restatement.partition, restatement.start, restatement.end)
+    handle: RefineHandle = platform.refining(stream)
+    current = Snapshot(handle.table, handle.handle)
+    landing = raw_snapshot(platform.storage, stream.topic)
+    rows = refine_batch(
+        pl.DataFrame(schema=RAW_SCHEMA) if landing is None else landing.read(*where),
+        platform.refine_context(stream),
+    )
+    # Raw rows that the retention took after the announcement cannot be refined again. What they
+    # were refined to stays, under the new revision: an announcement must never wait for ever.
+    offsets = current.read(*where, columns=["offset"])
+    if not offsets["offset"].is_in(rows["offset"].implode()).all():
+        kept = current.read(*where).join(rows.select("offset"), on="offset", how="anti")
+        rows = pl.concat([rows, kept])
+    rows = rows.with_columns(pl.lit(restatement.revision, pl.Int64).alias("revision"))
+    reach("reprocess.before_commit")
+    handle.replace(rows.sort("offset"), restatement)
+
+
+def _only_topic_id(platform: Platform, stream: Stream) -> str:
+    ids = sorted({s.topic_id for s in known_sources(platform.storage, stream.topic)})
+    if not ids:
+        raise LakeError(f"nothing of {stream.name} was ever landed: ingest first")
+    if len(ids) > 1:
+        raise LakeError(
+            f"the lake knows {len(ids)} incarnations of topic {stream.topic}: say which one by "
+            f"topic_id, one of {', '.join(ids)}"
+        )
+    return ids[0]
+
+
+def _checked_rows(
+    platform: Platform, stream: Stream, topic_id: str, ranges: Iterable[OffsetRange]
+) -> pl.DataFrame:
+    """The refined rows of the range as they are, after proof that all can be refined again."""
+    events = _events(platform, stream)
+    for item in ranges:
+        refined = events.next_offset(topic_id, item.partition)
+        if refined is None or refined < item.end:
+            raise LakeError(
+                f"{stream.name} {item}: partition {item.partition} is refined up to {refined}; "
+                "only what was refined can be refined again, ingest first or ask for less"
+            )
+    rows = _event_rows(events, topic_id, ranges)
+    if rows.is_empty():
+        raise LakeError(f"{stream.name}: the lake has no rows in {_named(ranges)}")
+    landing = raw_snapshot(platform.storage, stream.topic)
+    landed = [
+        landing.read(
+            topic_id, item.partition, item.start, item.end, columns=["partition", "offset"]
+        )
+        for item in ranges
+        if landing is not None
+    ]
+    gone = rows.join(pl.concat(landed), on=["partition", "offset"], how="anti") if landed else rows
+    if gone.height:
+        first = gone.sort("partition", "offset").row(0, named=True)
+        raise RawPastRetention(
+            f"{stream.name}: raw bytes of {gone.height} of {rows.height} rows are past the "
+            f"landing's retention, the first at partition {first['partition']}, offset "
+            f"{first['offset']}; nothing was changed. Ask for a later range."
+        )
+    return rows
+
+
+def _events(platform: Platform, stream: Stream) -> Snapshot:
+    events = events_snapshot(platform.storage, stream.topic, stream.events_schema)
+    if events is None:
+        raise LakeError(f"nothing of {stream.name} was ever refined: ingest first")
+    return events
+
+
+def _event_rows(events: Snapshot, topic_id: str, ranges: Iterable[OffsetRange]) -> pl.DataFrame:
+    columns = ["partition", "offset", "gap_length", "disposition", "reason_code"]
+    return pl.concat(
+        events.read(topic_id, item.partition, item.start, item.end, columns=columns)
+        for item in ranges
+    )
+
+
+def _parts(ranges: Iterable[OffsetRange], limit: int) -> Iterator[OffsetRange]:
+    for item in ranges:
+        for start in range(item.start, item.end, limit):
+            yield OffsetRange(item.partition, start, min(start + limit, item.end))
+
+
+def _named(ranges: Iterable[OffsetRange]) -> str:
+    return ", ".join(str(item) for item in ranges)

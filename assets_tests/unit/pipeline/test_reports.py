@@ -1,0 +1,44 @@
+"""Counts are derived from the rows, gap rows with their length."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from adx_platform.lake.ranges import LakeRange
+from adx_platform.pipeline.reports import (
+    disposition_counts,
+    late_count,
+    offset_ranges,
+    reason_counts,
+)
+from adx_platform.streams.ranges import OffsetRange
+
+ROWS = pl.DataFrame(
+    {
+        "disposition": ["accepted", "accepted", "rejected", "absent", "lost", "rejected"],
+        "gap_length": [None, None, None, 7, 1000, None],
+        "reason_code": [None, None, "malformed_json", None, None, "tombstone"],
+        "is_late": [True, False, None, None, None, None],
+    }
+)
+
+
+def test_every_disposition_is_named_and_gaps_count_with_their_length() -> None:
+    assert disposition_counts(ROWS) == {
+        "accepted": 2,
+        "rejected": 2,
+        "duplicate": 0,
+        "conflict": 0,
+        "absent": 7,
+        "lost": 1000,
+    }
+
+
+def test_reasons_and_late_rows() -> None:
+    assert reason_counts(ROWS) == {"malformed_json": 1, "tombstone": 1}
+    assert late_count(ROWS) == 1
+    assert late_count(ROWS.clear()) == 0
+
+
+def test_ranges_become_the_streams_value_type() -> None:
+    assert offset_ranges([LakeRange(1, 2, 3)]) == (OffsetRange(1, 2, 3),)
