@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from adx_platform.settings import load_settings
+from adx_platform.warehouse.base import WarehouseError
+from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.profiles import dbt_environment
+from adx_platform.warehouse.selection import open_warehouse
+
+PROFILES = Path(__file__).parents[3] / "dbt_project" / "profiles.yml"
+
+
+def test_duckdb_is_found_where_the_settings_say(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path, warehouse={"threads": 3})
+    environment = dbt_environment(settings)
+    assert environment["ADX_DBT_TARGET"] == "duckdb"
+    assert environment["ADX_DUCKDB_PATH"] == str(settings.duckdb_path)
+    assert environment["ADX_DBT_THREADS"] == "3"
+    assert environment["DO_NOT_TRACK"] == "1"
+    assert "ADX_WAREHOUSE__PASSWORD" not in environment
+
+
+def test_remote_engines_get_their_address() -> None:
+    warehouse = {
+        "engine": "hive",
+        "host": "hive.example",
+        "port": 10000,
+        "user": "adx",
+        "password": "s3cret",
+    }
+    environment = dbt_environment(load_settings(warehouse=warehouse))
+    assert environment["ADX_DBT_TARGET"] == "spark"
+    assert environment["ADX_WAREHOUSE__HOST"] == "hive.example"
+    assert environment["ADX_WAREHOUSE__PORT"] == "10000"
+    assert environment["ADX_WAREHOUSE__PASSWORD"] == "s3cret"
+
+
+def test_the_profile_reads_what_we_give() -> None:
+    read = set(re.findall(r"env_var\('(\w+)'", PROFILES.read_text(encoding="utf-8")))
+    warehouse = {"host": "h", "port": 1, "user": "u", "password": "p"}
+    given = set(dbt_environment(load_settings(warehouse=warehouse)))
+    # The one variable of the profile that no setting stands for.
+    assert read - given == {"ADX_WAREHOUSE__SSLMODE"}
+
+
+def test_the_engine_of_the_settings_is_opened(tmp_path: Path) -> None:
+    with open_warehouse(load_settings(home=tmp_path)) as warehouse:
+        assert isinstance(warehouse, DuckDBWarehouse)
+        warehouse.ensure_schema()
+        assert warehouse.latest_load() == 0
+    assert (tmp_path / "warehouse" / "adx.duckdb").is_file()
+
+
+def test_an_engine_without_a_loader_says_so() -> None:
+    with pytest.raises(WarehouseError, match="'redshift' has no loader in this release"):
+        open_warehouse(load_settings(warehouse={"engine": "redshift"}))
