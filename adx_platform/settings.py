@@ -89,6 +89,9 @@ class IngestSettings(Section):
     """How large one range may be."""
 
     max_records_per_batch: int = Field(100_000, ge=1, description="per lane and commit")
+    max_bytes_per_batch: int = Field(
+        256 * 1024 * 1024, ge=1, description="message values per lane and commit: bounds memory"
+    )
     idle_timeout_seconds: float = Field(
         30.0,
         gt=0,
@@ -139,6 +142,31 @@ class RefineSettings(Section):
     future_tolerance: timedelta = Field(timedelta(minutes=5), description="further ahead: rejected")
 
 
+class QualitySettings(Section):
+    """Bounds of the quality checks and how much stored data a check after each batch reads."""
+
+    tail_offsets: int = Field(
+        1_000_000,
+        ge=1,
+        description="per partition, recounted after each batch; the daily audit recounts all",
+    )
+    contract_tail_offsets: int = Field(
+        20_000, ge=1, description="per partition, verified against the contract's models"
+    )
+    max_reject_share: float = Field(0.10, ge=0, le=1, description="above: a warning")
+    max_late_share: float = Field(0.25, ge=0, le=1, description="above: a warning")
+    min_correlation_share: float = Field(
+        0.90,
+        ge=0,
+        le=1,
+        description="rendered impressions with a win or billing notice; below: a warning",
+    )
+    max_event_delay: timedelta = Field(
+        timedelta(hours=1),
+        description="newest accepted event behind the newest message; above: a warning",
+    )
+
+
 _PROFILE_DEFAULTS: dict[str, dict[str, Any]] = {
     "local": {},
     "aws": {
@@ -165,6 +193,10 @@ class Settings(BaseSettings):
     warehouse: WarehouseSettings = WarehouseSettings()
     privacy: PrivacySettings = PrivacySettings()
     refine: RefineSettings = RefineSettings()
+    quality: QualitySettings = QualitySettings()
+    automation: Literal["on", "off"] = Field(
+        "off", description="whether Dagster's sensors and schedules start switched on"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -223,6 +255,11 @@ class Settings(BaseSettings):
     def published_dir(self) -> Path:
         """Folder of the read-only snapshots that people query."""
         return self.warehouse.published_dir or self.home / "published"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """Folder of dbt's manifest and run artifacts."""
+        return self.home / "dbt"
 
     @property
     def dagster_home(self) -> Path:

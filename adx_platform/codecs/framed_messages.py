@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from adx_platform.contracts.json_values import JsonValue
+from adx_platform.errors import AdxError
 
 
 class FramedMessage(NamedTuple):
@@ -32,7 +33,7 @@ class FileProblem:
     reason: str
 
 
-class UnreadableFileError(ValueError):
+class UnreadableFileError(AdxError):
     """The file as a whole, or a line that nobody asked to be told of, cannot be sent."""
 
 

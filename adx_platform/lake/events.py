@@ -12,9 +12,10 @@ from typing import Self
 import polars as pl
 from deltalake import DeltaTable
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.commits import Advance, commit_rows, cursor_app_id
 from adx_platform.lake.errors import LakeError, RangeAlreadyCommitted, UnaccountedOffsets
-from adx_platform.lake.ranges import LakeRange, OffsetSpan, contiguous, require_accounted
+from adx_platform.lake.ranges import contiguous, require_accounted
 from adx_platform.lake.restated import restated_app_id
 from adx_platform.lake.restatements import Restatement
 from adx_platform.lake.storage import LakeStorage
@@ -60,7 +61,7 @@ class RefineHandle:
         self,
         frame: pl.DataFrame,
         topic_id: str,
-        spans: Iterable[OffsetSpan],
+        spans: Iterable[OffsetRange],
         *,
         metadata: Mapping[str, str] | None = None,
     ) -> int:
@@ -114,7 +115,7 @@ class RefineHandle:
             CommitContention, LakeUnavailable: see :func:`commit_rows`.
         """
         self._require_schema(frame)
-        span = LakeRange(restatement.partition, restatement.start, restatement.end)
+        span = OffsetRange(restatement.partition, restatement.start, restatement.end)
         require_accounted(
             frame.filter(pl.col("offset") + pl.col("gap_length").fill_null(1) <= span.end),
             restatement.topic_id,
@@ -164,7 +165,7 @@ class RefineHandle:
             ),
         )
 
-    def _advance(self, topic_id: str, span: LakeRange) -> Advance:
+    def _advance(self, topic_id: str, span: OffsetRange) -> Advance:
         first = self.committed(topic_id, span.partition) is None
         return Advance(
             cursor_app_id(topic_id, span.partition), None if first else span.start, span.end

@@ -14,9 +14,10 @@ import polars as pl
 from deltalake import DeltaTable
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.commits import Advance, commit_rows, cursor_app_id
 from adx_platform.lake.errors import UnaccountedOffsets
-from adx_platform.lake.ranges import LakeRange, OffsetSpan, contiguous, require_accounted
+from adx_platform.lake.ranges import contiguous, require_accounted
 from adx_platform.lake.sources import register_sources
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import LakeTable, raw_table, raw_writer_properties
@@ -45,7 +46,7 @@ class LandingHandle:
         """Next offset to land as of planning; ``None`` if the partition was never landed."""
         return self.handle.transaction_version(cursor_app_id(topic_id, partition))
 
-    def commit(self, frame: pl.DataFrame, topic_id: str, spans: Iterable[OffsetSpan]) -> int:
+    def commit(self, frame: pl.DataFrame, topic_id: str, spans: Iterable[OffsetRange]) -> int:
         """Append ``frame`` and move the cursors of its partitions to the ends of ``spans``.
 
         Args:
@@ -78,7 +79,7 @@ class LandingHandle:
             writer=raw_writer_properties(),
         )
 
-    def _advance(self, topic_id: str, span: LakeRange) -> Advance:
+    def _advance(self, topic_id: str, span: OffsetRange) -> Advance:
         first = self.committed(topic_id, span.partition) is None
         return Advance(
             cursor_app_id(topic_id, span.partition), None if first else span.start, span.end

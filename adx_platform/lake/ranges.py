@@ -1,65 +1,34 @@
-"""Offset ranges as the lake sees them, and the proof that a frame accounts for one.
+"""The proof that a frame accounts for the offset ranges that it is committed for.
 
-Belongs here: the shape of a range and the completeness check that guards every commit. Does not
-belong here: planning (``streams``).
+Belongs here: joining ranges, and the completeness check that guards every commit. Does not belong
+here: planning (``streams``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import polars as pl
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.errors import UnaccountedOffsets
 
 
-class OffsetSpan(Protocol):
-    """Anything with a partition and a half-open range of offsets."""
-
-    @property
-    def partition(self) -> int:
-        """Kafka partition."""
-
-    @property
-    def start(self) -> int:
-        """First offset."""
-
-    @property
-    def end(self) -> int:
-        """The offset after the last one."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class LakeRange:
-    """Offsets ``start <= offset < end`` of one partition."""
-
-    partition: int
-    start: int
-    end: int
-
-    @property
-    def count(self) -> int:
-        """How many offsets the range has."""
-        return self.end - self.start
-
-
-def contiguous(spans: Iterable[OffsetSpan]) -> tuple[LakeRange, ...]:
+def contiguous(spans: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:
     """One range per partition: adjoining spans joined, empty ones dropped, in partition order.
 
     Raises:
         ValueError: two spans of one partition overlap or leave a hole.
     """
-    joined: dict[int, LakeRange] = {}
+    joined: dict[int, OffsetRange] = {}
     for span in sorted(spans, key=lambda s: (s.partition, s.start)):
         if span.end <= span.start:
             continue
         known = joined.get(span.partition)
         if known is None:
-            joined[span.partition] = LakeRange(span.partition, span.start, span.end)
+            joined[span.partition] = OffsetRange(span.partition, span.start, span.end)
         elif span.start == known.end:
-            joined[span.partition] = LakeRange(span.partition, known.start, span.end)
+            joined[span.partition] = OffsetRange(span.partition, known.start, span.end)
         else:
             raise ValueError(
                 f"partition {span.partition}: offsets [{span.start}, {span.end}) do not continue "
@@ -68,7 +37,7 @@ def contiguous(spans: Iterable[OffsetSpan]) -> tuple[LakeRange, ...]:
     return tuple(joined.values())
 
 
-def accounted_ranges(frame: pl.DataFrame) -> tuple[LakeRange, ...]:
+def accounted_ranges(frame: pl.DataFrame) -> tuple[OffsetRange, ...]:
     """From the first to the last offset that the rows stand for, per partition, in order.
 
     It does not look for holes: :func:`require_accounted` does, before anything is committed.
@@ -79,11 +48,11 @@ def accounted_ranges(frame: pl.DataFrame) -> tuple[LakeRange, ...]:
         .agg(pl.col("offset").min().alias("start"), ends.max().alias("end"))
         .sort("partition")
     )
-    return tuple(LakeRange(*row) for row in found.iter_rows())
+    return tuple(OffsetRange(*row) for row in found.iter_rows())
 
 
 def require_accounted(
-    frame: pl.DataFrame, topic_id: str, ranges: Sequence[LakeRange], *, holes: bool = False
+    frame: pl.DataFrame, topic_id: str, ranges: Sequence[OffsetRange], *, holes: bool = False
 ) -> None:
     """Prove that ``frame`` accounts for every offset of ``ranges`` once, and for no other.
 
@@ -115,7 +84,7 @@ def require_accounted(
         _require_one(rows.filter(pl.col("partition") == span.partition), span, holes=holes)
 
 
-def _require_one(rows: pl.DataFrame, span: LakeRange, *, holes: bool) -> None:
+def _require_one(rows: pl.DataFrame, span: OffsetRange, *, holes: bool) -> None:
     where = f"partition {span.partition}, offsets [{span.start}, {span.end})"
     previous_end = pl.col("next").shift(1, fill_value=span.start)
     doubled = pl.col("offset") < previous_end

@@ -16,9 +16,9 @@ from typing import Final
 import polars as pl
 from deltalake import DeltaTable
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.commits import MAX_ATTEMPTS, Advance, commit_rows
 from adx_platform.lake.errors import CommitContention, RangeAlreadyCommitted
-from adx_platform.lake.ranges import OffsetSpan
 from adx_platform.lake.reading import Snapshot
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import LakeTable, event_writer_properties
@@ -87,7 +87,7 @@ def pending_restatements(
 
 
 def announce(
-    storage: LakeStorage, topic: str, topic_id: str, span: OffsetSpan, *, reason: str
+    storage: LakeStorage, topic: str, topic_id: str, span: OffsetRange, *, reason: str
 ) -> Restatement:
     """Append the intent to restate ``span`` under the next revision.
 

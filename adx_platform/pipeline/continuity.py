@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import Stream
 from adx_platform.lake.reading import (
     Snapshot,
@@ -20,7 +21,6 @@ from adx_platform.lake.reading import (
 )
 from adx_platform.pipeline.platform import Platform
 from adx_platform.streams.errors import TopicReplaced
-from adx_platform.streams.ranges import OffsetRange
 from adx_platform.streams.topics import Watermarks
 
 

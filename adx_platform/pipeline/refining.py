@@ -11,11 +11,12 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import Stream
 from adx_platform.faultpoints import reach
 from adx_platform.lake.errors import RawPastRetention
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.ranges import LakeRange, OffsetSpan, accounted_ranges, contiguous
+from adx_platform.lake.ranges import accounted_ranges, contiguous
 from adx_platform.lake.reading import Snapshot, raw_snapshot
 from adx_platform.lake.sources import known_sources
 from adx_platform.pipeline.platform import Platform
@@ -29,7 +30,6 @@ from adx_platform.pipeline.reports import (
 from adx_platform.refine.batch import refine_batch
 from adx_platform.streams.lanes import lane_of
 from adx_platform.streams.planner import plan
-from adx_platform.streams.ranges import OffsetRange
 from adx_platform.streams.topics import Watermarks
 
 
@@ -41,7 +41,7 @@ def refine_landed(
     raw: pl.DataFrame,
     *,
     topic_id: str,
-    ranges: Iterable[OffsetSpan],
+    ranges: Iterable[OffsetRange],
     raw_version: int,
     started: float,
 ) -> BatchReport:
@@ -163,7 +163,7 @@ def _pending_ranges(
 
 
 def _require_landed_rows(
-    stream: Stream, wanted: Iterable[OffsetRange], covered: Iterable[LakeRange]
+    stream: Stream, wanted: Iterable[OffsetRange], covered: Iterable[OffsetRange]
 ) -> None:
     # A gap row may reach beyond the end of a batch, hence starts are compared and not ends.
     starts = {item.partition: item.start for item in covered}

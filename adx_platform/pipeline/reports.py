@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from adx_platform.contracts.dispositions import Disposition
-from adx_platform.lake.ranges import OffsetSpan
-from adx_platform.streams.ranges import OffsetRange
+from adx_platform.contracts.offsets import OffsetRange
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class BatchReport:
     seconds: float
 
 
-def offset_ranges(spans: Iterable[OffsetSpan]) -> tuple[OffsetRange, ...]:
+def offset_ranges(spans: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:
     """``spans`` as the streams' value type."""
     return tuple(OffsetRange(span.partition, span.start, span.end) for span in spans)
 

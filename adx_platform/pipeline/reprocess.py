@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.contracts.streams import Stream, stream_named
 from adx_platform.faultpoints import reach
 from adx_platform.lake.errors import LakeError, RangeAlreadyCommitted, RawPastRetention
@@ -27,7 +28,6 @@ from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.reports import disposition_counts, reason_counts
 from adx_platform.refine.batch import refine_batch
 from adx_platform.streams.lanes import lane_of
-from adx_platform.streams.ranges import OffsetRange, merge_ranges
 
 
 @dataclass(frozen=True)

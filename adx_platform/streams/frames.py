@@ -16,8 +16,8 @@ from confluent_kafka import Message
 from adx_platform.contracts.columns import TIMESTAMP
 from adx_platform.contracts.dispositions import Disposition
 from adx_platform.contracts.envelope import HEADER_DTYPE, RAW_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.streams.errors import StreamError
-from adx_platform.streams.ranges import OffsetRange, merge_ranges
 
 _MICROS_PER_MILLI: Final = 1000
 _CHUNK: Final = 8_192

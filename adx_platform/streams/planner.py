@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.streams.errors import TopicRewound
-from adx_platform.streams.ranges import OffsetRange
 from adx_platform.streams.topics import Watermarks
 
 

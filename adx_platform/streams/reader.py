@@ -21,13 +21,13 @@ from typing import Final, Self
 import polars as pl
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.admin import fetch_metadata
 from adx_platform.streams.client import LARGEST_RESPONSE, ErrorLog, as_stream_error, client_config
 from adx_platform.streams.errors import RangeUnavailable, ReadStalled
 from adx_platform.streams.fingerprint import fingerprint
 from adx_platform.streams.frames import MessageColumns, raw_frame
-from adx_platform.streams.ranges import OffsetRange
 
 logger = logging.getLogger(__name__)
 

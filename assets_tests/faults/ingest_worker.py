@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.platform import open_platform
 from adx_platform.pipeline.reprocess import reprocess_range
 from adx_platform.settings import load_settings
-from adx_platform.streams.ranges import OffsetRange
 
 STREAM = "ad_impressions"
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.faultpoints import VARIABLE
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.restatements import announce
 from adx_platform.lake.sources import register_sources
 from adx_platform.lake.storage import LakeStorage
@@ -68,7 +68,7 @@ def _events(partition: int, offsets: range, revision: int = 0) -> pl.DataFrame:
 def _append(storage: LakeStorage, offsets: range) -> None:
     handle = RefineHandle.open(storage, STREAM, STREAMS[STREAM].events_schema)
     frame = pl.concat([_events(partition, offsets) for partition in range(PARTITIONS)])
-    spans = [LakeRange(partition, offsets.start, offsets.stop) for partition in range(PARTITIONS)]
+    spans = [OffsetRange(partition, offsets.start, offsets.stop) for partition in range(PARTITIONS)]
     handle.commit(frame, TOPIC_ID, spans)
 
 
@@ -111,7 +111,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     turn(prepared, "b1")
     _append(storage, range(LOADED, END))
     # It reaches over the warehouse's cursor: one part is replaced, the other arrives restated.
-    span = LakeRange(0, RESTATED.start, RESTATED.stop)
+    span = OffsetRange(0, RESTATED.start, RESTATED.stop)
     restatement = announce(storage, STREAM, TOPIC_ID, span, reason="test")
     handle = RefineHandle.open(storage, STREAM, STREAMS[STREAM].events_schema)
     handle.replace(_events(0, RESTATED, restatement.revision), restatement)

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.admin import KafkaAdmin
 from adx_platform.streams.client import ErrorLog, client_config
@@ -34,7 +35,6 @@ from adx_platform.streams.fingerprint import fingerprint
 from adx_platform.streams.frames import covered_ranges
 from adx_platform.streams.planner import plan
 from adx_platform.streams.producer import OutgoingMessage, produce
-from adx_platform.streams.ranges import OffsetRange, merge_ranges
 from adx_platform.streams.reader import RangeReader, read_ranges
 from adx_platform.streams.topics import Watermarks
 

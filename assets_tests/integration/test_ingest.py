@@ -13,10 +13,10 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import AD_IMPRESSIONS
 from adx_platform.lake.errors import LakeError, RangeAlreadyCommitted, RawPastRetention
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.reading import events_snapshot, raw_snapshot
 from adx_platform.lake.restatements import announce, list_restatements
 from adx_platform.pipeline import ingest as ingest_module
@@ -31,7 +31,6 @@ from adx_platform.streams.admin import KafkaAdmin
 from adx_platform.streams.embedded import EMBEDDED_TOPIC_CONFIG, EmbeddedBroker
 from adx_platform.streams.errors import TopicReplaced, TopicRewound
 from adx_platform.streams.producer import OutgoingMessage, produce
-from adx_platform.streams.ranges import OffsetRange
 
 pytestmark = pytest.mark.broker
 
@@ -330,7 +329,7 @@ def test_an_announced_restatement_is_finished_by_the_next_ingest_even_if_raw_row
     platform = platform_of()
     ingest_all(platform)
     before = event_rows(platform)
-    announce(platform.storage, STREAM, TOPIC_ID, LakeRange(0, 2, 6), reason="crashed here")
+    announce(platform.storage, STREAM, TOPIC_ID, OffsetRange(0, 2, 6), reason="crashed here")
     DeltaTable(platform.storage.table_uri(f"raw/{STREAM}")).delete(
         'partition = 0 AND "offset" >= 2 AND "offset" < 4'
     )

@@ -20,11 +20,11 @@ import pytest
 from pydantic import SecretStr
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import CLICKS_CONVERSIONS
 from adx_platform.lake.cursors import landed_offsets, refined_offsets
 from adx_platform.lake.errors import LakeUnavailable
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.reading import events_snapshot, last_message, raw_snapshot
 from adx_platform.lake.restatements import announce, pending_restatements
 from adx_platform.lake.storage import LakeStorage
@@ -154,7 +154,7 @@ def _clicks(count: int) -> pl.DataFrame:
 def test_land_refine_and_restate_on_s3(s3: LakeSettings, tmp_path: Path) -> None:
     platform = open_platform(load_settings(home=tmp_path, lake=s3))
     raw = _clicks(100)
-    platform.landing(STREAM).commit(raw, "id", [LakeRange(0, 0, 100)])
+    platform.landing(STREAM).commit(raw, "id", [OffsetRange(0, 0, 100)])
     report = refine_pending(platform, STREAM, 0)
     assert report is not None
     assert (report.counts["accepted"], report.counts["rejected"]) == (80, 20)
@@ -172,7 +172,7 @@ def test_land_refine_and_restate_on_s3(s3: LakeSettings, tmp_path: Path) -> None
     assert rows["offset"].to_list() == list(range(100))
 
     restatement = announce(
-        platform.storage, STREAM.topic, "id", LakeRange(0, 10, 20), reason="round trip"
+        platform.storage, STREAM.topic, "id", OffsetRange(0, 10, 20), reason="round trip"
     )
     assert pending_restatements(platform.storage, STREAM.topic, events) == (restatement,)
     again = rows.filter(pl.col("offset").is_between(10, 19)).with_columns(

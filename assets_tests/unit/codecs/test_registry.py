@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from adx_platform.codecs.confluent_registry import ConfluentSchemaRegistry
 from adx_platform.codecs.registry import (
-    ConfluentSchemaRegistry,
     FileSchemaRegistry,
     RegistryError,
     RegistryUnavailableError,

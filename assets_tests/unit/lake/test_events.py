@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adx_platform.contracts.envelope import ENVELOPE_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.cursors import refined_offsets
 from adx_platform.lake.errors import (
     IncompatibleTableSchema,
@@ -18,7 +19,6 @@ from adx_platform.lake.errors import (
     UnaccountedOffsets,
 )
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.reading import events_snapshot
 from adx_platform.lake.restatements import announce, pending_restatements
 from adx_platform.lake.sources import register_sources
@@ -37,7 +37,7 @@ def _append(storage: LakeStorage, frame: pl.DataFrame) -> int:
     partition = frame["partition"][0]
     start, end = frame["offset"][0], frame["offset"][-1] + 1
     schema = frame.schema
-    return _open(storage, schema).commit(frame, ID, [LakeRange(partition, start, end)])
+    return _open(storage, schema).commit(frame, ID, [OffsetRange(partition, start, end)])
 
 
 def _stored(storage: LakeStorage, schema: pl.Schema = ENVELOPE_SCHEMA) -> pl.DataFrame:
@@ -60,9 +60,9 @@ def test_a_second_refiner_of_the_same_range_is_refused(
     storage: LakeStorage, event_rows: FrameMaker
 ) -> None:
     first, second = _open(storage), _open(storage)
-    first.commit(event_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+    first.commit(event_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     with pytest.raises(RangeAlreadyCommitted):
-        second.commit(event_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+        second.commit(event_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     assert _stored(storage).height == 10
 
 
@@ -72,7 +72,7 @@ def test_a_restatement_replaces_exactly_its_range(
     for frame in (event_rows(0, 0, 40), event_rows(1, 0, 40), event_rows(0, 40, 80)):
         _append(storage, frame)
     before = _stored(storage)
-    restatement = announce(storage, TOPIC, ID, LakeRange(0, 30, 50), reason="test")
+    restatement = announce(storage, TOPIC, ID, OffsetRange(0, 30, 50), reason="test")
     handle = _open(storage)
     assert handle.restated(ID, 0) == 0
     handle.replace(event_rows(0, 30, 50, revision=1, disposition="accepted"), restatement)
@@ -92,7 +92,7 @@ def test_a_restatement_replaces_exactly_its_range(
 
 def test_a_restatement_is_applied_once(storage: LakeStorage, event_rows: FrameMaker) -> None:
     _append(storage, event_rows(0, 0, 10))
-    restatement = announce(storage, TOPIC, ID, LakeRange(0, 0, 5), reason="test")
+    restatement = announce(storage, TOPIC, ID, OffsetRange(0, 0, 5), reason="test")
     stale = _open(storage)
     _open(storage).replace(event_rows(0, 0, 5, revision=1), restatement)
     with pytest.raises(RangeAlreadyCommitted):
@@ -106,7 +106,7 @@ def test_a_lane_that_appends_meanwhile_does_not_stop_a_restatement(
     storage: LakeStorage, event_rows: FrameMaker
 ) -> None:
     _append(storage, event_rows(0, 0, 10))
-    restatement = announce(storage, TOPIC, ID, LakeRange(0, 0, 5), reason="test")
+    restatement = announce(storage, TOPIC, ID, OffsetRange(0, 0, 5), reason="test")
     handle = _open(storage)
     _append(storage, event_rows(0, 10, 20))
     _append(storage, event_rows(1, 0, 10))
@@ -128,7 +128,7 @@ def test_rows_that_do_not_belong_to_the_restatement_are_refused(
     storage: LakeStorage, event_rows: FrameMaker, frame_of: Callable[[FrameMaker], pl.DataFrame]
 ) -> None:
     _append(storage, event_rows(0, 0, 20))
-    restatement = announce(storage, TOPIC, ID, LakeRange(0, 5, 10), reason="test")
+    restatement = announce(storage, TOPIC, ID, OffsetRange(0, 5, 10), reason="test")
     with pytest.raises(UnaccountedOffsets):
         _open(storage).replace(frame_of(event_rows), restatement)
     assert _stored(storage)["revision"].max() == 0
@@ -138,7 +138,7 @@ def test_what_was_never_refined_cannot_be_restated(
     storage: LakeStorage, event_rows: FrameMaker
 ) -> None:
     _append(storage, event_rows(0, 0, 10))
-    restatement = announce(storage, TOPIC, ID, LakeRange(0, 5, 15), reason="test")
+    restatement = announce(storage, TOPIC, ID, OffsetRange(0, 5, 15), reason="test")
     with pytest.raises(LakeError, match="is refined up to 10; ingest first"):
         _open(storage).replace(event_rows(0, 5, 15, revision=1), restatement)
 
@@ -168,8 +168,8 @@ def test_two_lanes_that_add_the_same_column_at_once_both_succeed(
     _append(storage, event_rows(0, 0, 5))
     wide = [event_rows(p, 5 * (1 - p), 10).with_columns(added=pl.lit("x")) for p in (0, 1)]
     handles = [_open(storage, wide[0].schema) for _ in wide]
-    handles[0].commit(wide[0], ID, [LakeRange(0, 5, 10)])
-    handles[1].commit(wide[1], ID, [LakeRange(1, 0, 10)])
+    handles[0].commit(wide[0], ID, [OffsetRange(0, 5, 10)])
+    handles[1].commit(wide[1], ID, [OffsetRange(1, 0, 10)])
     assert _stored(storage, wide[0].schema).height == 20
 
 
@@ -208,7 +208,7 @@ def test_any_sequence_of_restatements_keeps_one_row_per_offset(
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, size - 1))
         end = data.draw(st.integers(start + 1, size))
-        restatement = announce(storage, TOPIC, ID, LakeRange(0, start, end), reason="any")
+        restatement = announce(storage, TOPIC, ID, OffsetRange(0, start, end), reason="any")
         rows = event_rows(0, start, end, revision=restatement.revision)
         _open(storage).replace(rows, restatement)
         expected[start:end] = [restatement.revision] * (end - start)

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.cursors import landed_offsets
 from adx_platform.lake.errors import RangeAlreadyCommitted, UnaccountedOffsets
 from adx_platform.lake.landing import LandingHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.reading import raw_snapshot
 from adx_platform.lake.storage import LakeStorage
 
@@ -37,7 +37,7 @@ def test_what_is_landed_is_read_back_byte_for_byte(
     frame = pl.concat([raw_rows(0, 0, 50), gap_row(0, 50, 1_000_000), raw_rows(2, 7, 20)])
     handle = _open(storage)
     assert handle.committed(ID, 0) is None
-    version = handle.commit(frame, ID, [LakeRange(0, 0, 1_000_050), LakeRange(2, 7, 20)])
+    version = handle.commit(frame, ID, [OffsetRange(0, 0, 1_000_050), OffsetRange(2, 7, 20)])
     assert version == 1
     assert _stored(storage).equals(frame)
     assert landed_offsets(storage, TOPIC) == {(ID, 0): 1_000_050, (ID, 2): 20}
@@ -45,7 +45,7 @@ def test_what_is_landed_is_read_back_byte_for_byte(
 
 def test_a_lanes_batch_is_one_file(storage: LakeStorage, raw_rows: FrameMaker) -> None:
     frame = pl.concat([raw_rows(p, 0, 30_000) for p in (0, 2)])
-    _open(storage).commit(frame, ID, [LakeRange(0, 0, 30_000), LakeRange(2, 0, 30_000)])
+    _open(storage).commit(frame, ID, [OffsetRange(0, 0, 30_000), OffsetRange(2, 0, 30_000)])
     assert len(DeltaTable(storage.table_uri(f"raw/{TOPIC}")).file_uris()) == 1
 
 
@@ -53,20 +53,20 @@ def test_an_older_handle_on_the_same_partition_is_refused(
     storage: LakeStorage, raw_rows: FrameMaker
 ) -> None:
     winner, zombie = _open(storage), _open(storage)
-    winner.commit(raw_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+    winner.commit(raw_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     with pytest.raises(RangeAlreadyCommitted, match="plan again"):
-        zombie.commit(raw_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+        zombie.commit(raw_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     assert _stored(storage).height == 10
 
 
 def test_a_zombie_is_refused_after_many_commits(storage: LakeStorage, raw_rows: FrameMaker) -> None:
-    _open(storage).commit(raw_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+    _open(storage).commit(raw_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     zombie = _open(storage)
     for start in range(10, 50, 10):
-        span = LakeRange(0, start, start + 10)
+        span = OffsetRange(0, start, start + 10)
         _open(storage).commit(raw_rows(0, span.start, span.end), ID, [span])
     with pytest.raises(RangeAlreadyCommitted):
-        zombie.commit(raw_rows(0, 10, 30), ID, [LakeRange(0, 10, 30)])
+        zombie.commit(raw_rows(0, 10, 30), ID, [OffsetRange(0, 10, 30)])
     assert _stored(storage)["offset"].to_list() == list(range(50))
 
 
@@ -74,10 +74,10 @@ def test_a_lane_that_shares_one_partition_loses_all_of_its_commit(
     storage: LakeStorage, raw_rows: FrameMaker
 ) -> None:
     winner, loser = _open(storage), _open(storage)
-    winner.commit(raw_rows(1, 0, 5), ID, [LakeRange(1, 0, 5)])
+    winner.commit(raw_rows(1, 0, 5), ID, [OffsetRange(1, 0, 5)])
     both = pl.concat([raw_rows(0, 0, 5), raw_rows(1, 0, 5)])
     with pytest.raises(RangeAlreadyCommitted):
-        loser.commit(both, ID, [LakeRange(0, 0, 5), LakeRange(1, 0, 5)])
+        loser.commit(both, ID, [OffsetRange(0, 0, 5), OffsetRange(1, 0, 5)])
     assert landed_offsets(storage, TOPIC) == {(ID, 1): 5}
 
 
@@ -86,16 +86,16 @@ def test_different_partitions_do_not_disturb_each_other(
 ) -> None:
     handles = [_open(storage) for _ in range(4)]
     for partition, handle in enumerate(handles):
-        handle.commit(raw_rows(partition, 0, 10), ID, [LakeRange(partition, 0, 10)])
+        handle.commit(raw_rows(partition, 0, 10), ID, [OffsetRange(partition, 0, 10)])
     assert landed_offsets(storage, TOPIC) == {(ID, p): 10 for p in range(4)}
     assert _stored(storage).height == 40
 
 
 def test_a_recreated_topic_is_another_topic(storage: LakeStorage, raw_rows: FrameMaker) -> None:
-    _open(storage).commit(raw_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+    _open(storage).commit(raw_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     again = _open(storage)
     assert again.committed("topic-b", 0) is None
-    again.commit(raw_rows(0, 0, 3, topic_id="topic-b"), "topic-b", [LakeRange(0, 0, 3)])
+    again.commit(raw_rows(0, 0, 3, topic_id="topic-b"), "topic-b", [OffsetRange(0, 0, 3)])
     assert landed_offsets(storage, TOPIC) == {(ID, 0): 10, ("topic-b", 0): 3}
 
 
@@ -104,9 +104,9 @@ def test_a_fresh_handle_accepts_only_what_continues_the_cursor(
     storage: LakeStorage, raw_rows: FrameMaker, start: int, end: int
 ) -> None:
     # Delta itself would accept all three: again, overlapping, and with a hole.
-    _open(storage).commit(raw_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+    _open(storage).commit(raw_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     with pytest.raises(RangeAlreadyCommitted, match="the cursor stands at 10"):
-        _open(storage).commit(raw_rows(0, start, end), ID, [LakeRange(0, start, end)])
+        _open(storage).commit(raw_rows(0, start, end), ID, [OffsetRange(0, start, end)])
     assert _stored(storage).height == 10
 
 
@@ -114,18 +114,18 @@ def test_a_frame_that_does_not_account_for_its_range_writes_nothing(
     storage: LakeStorage, raw_rows: FrameMaker
 ) -> None:
     with pytest.raises(UnaccountedOffsets):
-        _open(storage).commit(raw_rows(0, 0, 9), ID, [LakeRange(0, 0, 10)])
+        _open(storage).commit(raw_rows(0, 0, 9), ID, [OffsetRange(0, 0, 10)])
     with pytest.raises(UnaccountedOffsets, match="not a raw frame"):
-        _open(storage).commit(raw_rows(0, 0, 10).drop("headers"), ID, [LakeRange(0, 0, 10)])
+        _open(storage).commit(raw_rows(0, 0, 10).drop("headers"), ID, [OffsetRange(0, 0, 10)])
     assert landed_offsets(storage, TOPIC) == {}
 
 
 def test_a_loss_and_a_read_of_one_partition_are_one_range(
     storage: LakeStorage, raw_rows: FrameMaker, gap_row: FrameMaker
 ) -> None:
-    _open(storage).commit(raw_rows(0, 0, 10), ID, [LakeRange(0, 0, 10)])
+    _open(storage).commit(raw_rows(0, 0, 10), ID, [OffsetRange(0, 0, 10)])
     frame = pl.concat([gap_row(0, 10, 5, kind="lost"), raw_rows(0, 15, 20)])
-    _open(storage).commit(frame, ID, [LakeRange(0, 10, 15), LakeRange(0, 15, 20)])
+    _open(storage).commit(frame, ID, [OffsetRange(0, 10, 15), OffsetRange(0, 15, 20)])
     assert landed_offsets(storage, TOPIC) == {(ID, 0): 20}
 
 
@@ -134,7 +134,7 @@ def test_cursors_survive_checkpoints_and_statistics_prune_files(
 ) -> None:
     for start in range(0, 70, 10):
         handle = LandingHandle.open(storage, TOPIC, checkpoint_interval=3)
-        handle.commit(raw_rows(0, start, start + 10), ID, [LakeRange(0, start, start + 10)])
+        handle.commit(raw_rows(0, start, start + 10), ID, [OffsetRange(0, start, start + 10)])
     log = Path(storage.table_uri(f"raw/{TOPIC}")) / "_delta_log"
     assert list(log.glob("*.checkpoint.parquet"))
     assert landed_offsets(storage, TOPIC) == {(ID, 0): 70}
@@ -148,7 +148,7 @@ def test_cursors_survive_checkpoints_and_statistics_prune_files(
 def test_the_history_names_the_ranges_for_people(
     storage: LakeStorage, raw_rows: FrameMaker
 ) -> None:
-    _open(storage).commit(raw_rows(3, 5, 9), ID, [LakeRange(3, 5, 9)])
+    _open(storage).commit(raw_rows(3, 5, 9), ID, [OffsetRange(3, 5, 9)])
     (newest, *_) = DeltaTable(storage.table_uri(f"raw/{TOPIC}")).history(1)
     assert newest["adx.ranges"] == "3:[5, 9)"
     assert newest["adx.topic_id"] == ID

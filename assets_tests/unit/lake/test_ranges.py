@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.errors import UnaccountedOffsets
-from adx_platform.lake.ranges import (
-    LakeRange,
-    accounted_ranges,
-    contiguous,
-    require_accounted,
-)
+from adx_platform.lake.ranges import accounted_ranges, contiguous, require_accounted
 
 TOPIC_ID = "t"
 
@@ -32,20 +28,20 @@ def _rows(*rows: tuple[int, int, int | None], topic_id: str = TOPIC_ID) -> pl.Da
 
 
 def test_adjoining_spans_become_one_and_empty_ones_vanish() -> None:
-    spans = [LakeRange(1, 7, 9), LakeRange(0, 4, 4), LakeRange(1, 5, 7), LakeRange(0, 4, 6)]
-    assert contiguous(spans) == (LakeRange(0, 4, 6), LakeRange(1, 5, 9))
+    spans = [OffsetRange(1, 7, 9), OffsetRange(0, 4, 4), OffsetRange(1, 5, 7), OffsetRange(0, 4, 6)]
+    assert contiguous(spans) == (OffsetRange(0, 4, 6), OffsetRange(1, 5, 9))
 
 
-@pytest.mark.parametrize("second", [LakeRange(0, 6, 9), LakeRange(0, 4, 9)])
-def test_holes_and_overlaps_between_spans_are_errors(second: LakeRange) -> None:
+@pytest.mark.parametrize("second", [OffsetRange(0, 6, 9), OffsetRange(0, 4, 9)])
+def test_holes_and_overlaps_between_spans_are_errors(second: OffsetRange) -> None:
     with pytest.raises(ValueError, match="do not continue"):
-        contiguous([LakeRange(0, 0, 5), second])
+        contiguous([OffsetRange(0, 0, 5), second])
 
 
 def test_messages_and_gaps_together_account_for_a_range() -> None:
     rows = _rows((0, 12, None), (0, 10, 2), (0, 13, 7), (1, 0, None))
-    require_accounted(rows, TOPIC_ID, [LakeRange(0, 10, 20), LakeRange(1, 0, 1)])
-    assert accounted_ranges(rows) == (LakeRange(0, 10, 20), LakeRange(1, 0, 1))
+    require_accounted(rows, TOPIC_ID, [OffsetRange(0, 10, 20), OffsetRange(1, 0, 1)])
+    assert accounted_ranges(rows) == (OffsetRange(0, 10, 20), OffsetRange(1, 0, 1))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +60,7 @@ def test_messages_and_gaps_together_account_for_a_range() -> None:
 )
 def test_anything_else_is_refused(rows: pl.DataFrame) -> None:
     with pytest.raises(UnaccountedOffsets, match="nothing was written"):
-        require_accounted(rows, TOPIC_ID, [LakeRange(0, 10, 13)])
+        require_accounted(rows, TOPIC_ID, [OffsetRange(0, 10, 13)])
 
 
 @pytest.mark.parametrize(
@@ -80,7 +76,7 @@ def test_anything_else_is_refused(rows: pl.DataFrame) -> None:
 def test_a_restatement_may_have_holes_but_no_doubles_or_strangers(
     rows: pl.DataFrame, passes: bool
 ) -> None:
-    span = [LakeRange(0, 10, 13)]
+    span = [OffsetRange(0, 10, 13)]
     if passes:
         require_accounted(rows, TOPIC_ID, span, holes=True)
     else:
@@ -102,7 +98,7 @@ def test_every_single_damage_is_found(
     for length in lengths:
         rows.append((0, offset, length))
         offset += length or 1
-    span = [LakeRange(0, start, offset)]
+    span = [OffsetRange(0, start, offset)]
     index = where % len(rows)
     if damage == "drop":
         rows.pop(index)

@@ -9,8 +9,8 @@ import pytest
 import xxhash
 from deltalake import DeltaTable
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.landing import LandingHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.reading import last_message, raw_snapshot
 from adx_platform.lake.sources import known_sources, register_sources
 from adx_platform.lake.storage import LakeStorage
@@ -20,7 +20,7 @@ TOPIC = "clicks_conversions"
 ID = "topic-a"
 
 
-def _land(storage: LakeStorage, frame: pl.DataFrame, *spans: LakeRange) -> None:
+def _land(storage: LakeStorage, frame: pl.DataFrame, *spans: OffsetRange) -> None:
     LandingHandle.open(storage, TOPIC).commit(frame, ID, spans)
 
 
@@ -30,10 +30,10 @@ def test_nothing_landed_is_no_snapshot(storage: LakeStorage) -> None:
 
 
 def test_a_snapshot_does_not_move(storage: LakeStorage, raw_rows: FrameMaker) -> None:
-    _land(storage, raw_rows(0, 0, 10), LakeRange(0, 0, 10))
+    _land(storage, raw_rows(0, 0, 10), OffsetRange(0, 0, 10))
     snapshot = raw_snapshot(storage, TOPIC)
     assert snapshot is not None
-    _land(storage, raw_rows(0, 10, 20), LakeRange(0, 10, 20))
+    _land(storage, raw_rows(0, 10, 20), OffsetRange(0, 10, 20))
     assert snapshot.next_offset(ID, 0) == 10
     assert snapshot.read(ID, 0, 0, 100).height == 10
 
@@ -42,7 +42,7 @@ def test_reads_survive_compaction_and_do_not_see_replaced_files(
     storage: LakeStorage, raw_rows: FrameMaker
 ) -> None:
     for start in range(0, 40, 10):
-        _land(storage, raw_rows(0, start, start + 10), LakeRange(0, start, start + 10))
+        _land(storage, raw_rows(0, start, start + 10), OffsetRange(0, start, start + 10))
     DeltaTable(storage.table_uri(f"raw/{TOPIC}")).optimize.compact()
     snapshot = raw_snapshot(storage, TOPIC)
     assert snapshot is not None
@@ -56,7 +56,7 @@ def test_a_read_selects_topic_id_partition_and_range(
     storage: LakeStorage, raw_rows: FrameMaker
 ) -> None:
     frame = pl.concat([raw_rows(0, 0, 30), raw_rows(1, 0, 30)])
-    _land(storage, frame, LakeRange(0, 0, 30), LakeRange(1, 0, 30))
+    _land(storage, frame, OffsetRange(0, 0, 30), OffsetRange(1, 0, 30))
     snapshot = raw_snapshot(storage, TOPIC)
     assert snapshot is not None
     assert snapshot.read(ID, 1, 10, 12).equals(raw_rows(1, 10, 12))
@@ -69,7 +69,7 @@ def test_the_last_message_is_found_behind_any_gap(
     storage: LakeStorage, raw_rows: FrameMaker, gap_row: FrameMaker, gap: int
 ) -> None:
     frame = pl.concat([raw_rows(0, 0, 20), gap_row(0, 20, gap)])
-    _land(storage, frame, LakeRange(0, 0, 20 + gap))
+    _land(storage, frame, OffsetRange(0, 0, 20 + gap))
     snapshot = raw_snapshot(storage, TOPIC)
     assert snapshot is not None
     found = last_message(snapshot, ID, 0, 20 + gap)

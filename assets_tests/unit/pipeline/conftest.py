@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.settings import IngestSettings, KafkaSettings, load_settings
 from adx_platform.streams.admin import KafkaAdmin
-from adx_platform.streams.ranges import OffsetRange
 from adx_platform.streams.reader import RangeReader
 from adx_platform.streams.topics import TopicDescription, Watermarks
 

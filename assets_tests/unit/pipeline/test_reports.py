@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from adx_platform.lake.ranges import LakeRange
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.pipeline.reports import (
     disposition_counts,
     late_count,
     offset_ranges,
     reason_counts,
 )
-from adx_platform.streams.ranges import OffsetRange
 
 ROWS = pl.DataFrame(
     {
@@ -41,4 +40,4 @@ def test_reasons_and_late_rows() -> None:
 
 
 def test_ranges_become_the_streams_value_type() -> None:
-    assert offset_ranges([LakeRange(1, 2, 3)]) == (OffsetRange(1, 2, 3),)
+    assert offset_ranges([OffsetRange(1, 2, 3)]) == (OffsetRange(1, 2, 3),)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
+from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.streams.errors import StreamError
 from adx_platform.streams.frames import MessageColumns, covered_ranges, raw_frame
-from adx_platform.streams.ranges import OffsetRange, merge_ranges
 
 
 def message(offset: int, **changes: object) -> Message:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adx_platform.contracts.offsets import OffsetRange, total_count
 from adx_platform.streams.errors import TopicRewound
 from adx_platform.streams.planner import plan
-from adx_platform.streams.ranges import OffsetRange, total_count
 from adx_platform.streams.topics import Watermarks
 
 

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams import reader as reader_module
 from adx_platform.streams.errors import (
@@ -21,7 +22,6 @@ from adx_platform.streams.errors import (
 from adx_platform.streams.fingerprint import fingerprint
 from adx_platform.streams.frames import covered_ranges
 from adx_platform.streams.planner import plan
-from adx_platform.streams.ranges import OffsetRange
 from adx_platform.streams.reader import RangeReader, read_ranges
 from adx_platform.streams.topics import Watermarks
 

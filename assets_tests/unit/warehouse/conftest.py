@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.ranges import LakeRange
 from adx_platform.lake.restatements import Restatement, announce
 from adx_platform.lake.sources import register_sources
 from adx_platform.lake.storage import LakeStorage
@@ -68,13 +68,13 @@ class Lake:
         for (partition,), rows in frame.group_by("partition"):
             first = rows["offset"].min()
             end = (rows["offset"] + rows["gap_length"].fill_null(1)).max()
-            ranges.append(LakeRange(partition, (starts or {}).get(partition, first), end))
+            ranges.append(OffsetRange(partition, (starts or {}).get(partition, first), end))
         register_sources(self.storage, stream, topic_id, [r.partition for r in ranges])
         handle.commit(frame, topic_id, ranges)
 
     def announce(self, stream: str, start: int, end: int, *, partition: int = 0) -> Restatement:
         """Announce a restatement without applying it."""
-        span = LakeRange(partition, start, end)
+        span = OffsetRange(partition, start, end)
         return announce(self.storage, stream, TOPIC_ID, span, reason="test")
 
     def apply(self, stream: str, restatement: Restatement, frame: pl.DataFrame) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adx_platform.streams.ranges import OffsetRange, merge_ranges, total_count
+from adx_platform.contracts.offsets import OffsetRange, merge_ranges, total_count
 
 RANGES = st.builds(
     lambda partition, start, count: OffsetRange(partition, start, start + count),

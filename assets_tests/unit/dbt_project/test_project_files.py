@@ -1,0 +1,76 @@
+"""The project says what it is: one description per model, every column, sources as the loader's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from adx_platform.warehouse.tables import ALL_TABLES
+
+PROJECT = Path(__file__).parents[3] / "dbt_project"
+MODELS = sorted((PROJECT / "models").rglob("*.sql"))
+PERSONAL = {"user_id", "user_id_previous", "ip_prefix", "user_agent"}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict), path
+    return loaded
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
+def test_a_model_has_its_own_yaml_with_grain_and_columns(model: Path) -> None:
+    (described,) = _yaml(model.with_suffix(".yml"))["models"]
+    assert described["name"] == model.stem
+    assert described["description"].startswith("One row"), "the description begins with the grain"
+    columns = described["columns"]
+    assert all(column["description"] and column["data_type"] for column in columns)
+    names = [column["name"] for column in columns]
+    assert len(names) == len(set(names))
+    is_personal = bool(PERSONAL & set(names))
+    assert is_personal == ("pii" in described.get("config", {}).get("tags", []))
+    if "marts" in model.parts:
+        assert described.get("data_tests"), "a mart has at least the test of its grain"
+        assert any("unique_combination" in test for test in described["data_tests"])
+
+
+def test_sources_are_the_tables_that_the_loader_writes() -> None:
+    declared = {
+        (source["name"], table["name"]): [column["name"] for column in table["columns"]]
+        for path in (PROJECT / "models" / "staging").glob("sources_*.yml")
+        for source in _yaml(path)["sources"]
+        for table in source["tables"]
+    }
+    assert declared == {
+        (table.schema, table.name): [column.name for column in table.columns]
+        for table in ALL_TABLES
+    }
+
+
+def test_staging_has_one_view_per_table_and_only_staging_reads_sources() -> None:
+    staged = {path.stem for path in (PROJECT / "models" / "staging").glob("*.sql")}
+    assert staged == {f"stg_{table.name}" for table in ALL_TABLES}
+    for model in MODELS:
+        reads_source = "source(" in model.read_text(encoding="utf-8")
+        assert reads_source == (model.parent.name == "staging"), model.stem
+
+
+def test_sources_carry_their_asset_keys() -> None:
+    prefixes = {
+        "raw": ["warehouse", "raw"],
+        "control": ["warehouse", "control"],
+        "reference": ["reference"],
+    }
+    for path in (PROJECT / "models" / "staging").glob("sources_*.yml"):
+        for source in _yaml(path)["sources"]:
+            for table in source["tables"]:
+                key = table["config"]["meta"]["dagster"]["asset_key"]
+                assert key == [*prefixes[source["name"]], table["name"]]
+
+
+def test_nothing_is_sent_home_and_nothing_is_downloaded() -> None:
+    assert _yaml(PROJECT / "dbt_project.yml")["flags"]["send_anonymous_usage_stats"] is False
+    assert not (PROJECT / "packages.yml").exists()

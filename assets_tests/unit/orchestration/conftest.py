@@ -1,0 +1,58 @@
+"""Definitions and settings for the tests of the orchestration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+with warnings.catch_warnings():
+    # dagster-dbt imports sqlglot, whose optional Rust tokenizer announces its successor.
+    warnings.filterwarnings(
+        "ignore", message="sqlglotrs is deprecated", category=DeprecationWarning
+    )
+    import dagster_dbt  # noqa: F401 imported for the side effect above
+
+import dagster as dg
+
+from adx_platform.definitions import build_defs
+from adx_platform.orchestration.dbt_project import ensure_manifest
+from adx_platform.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the person who runs the tests reaches a test."""
+    for name in os.environ:
+        if name == "DAGSTER_HOME" or (name.startswith("ADX_") and not name.startswith("ADX_TEST")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose dbt manifest is made: parsing takes seconds, so it is done once."""
+    home = tmp_path_factory.mktemp("home")
+    ensure_manifest(load_settings(home=home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def defs(parsed_home: Path) -> dg.Definitions:
+    """The definitions of the local profile; for tests that do not run anything."""
+    return build_defs(load_settings(home=parsed_home))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """An empty home, without a manifest."""
+    return load_settings(home=tmp_path)
+
+
+@pytest.fixture
+def runnable_settings(settings: Settings, parsed_home: Path) -> Settings:
+    """A home of the test's own, with the manifest."""
+    shutil.copytree(parsed_home / "dbt", settings.dbt_target_dir)
+    return settings
