@@ -18,7 +18,7 @@ with warnings.catch_warnings():
 
 import dagster as dg
 
-from adx_platform.definitions import build_defs
+from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.dbt_project import ensure_manifest
 from adx_platform.settings import Settings, load_settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from adx_platform.definitions import build_defs
+from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.lags import PartitionLag

@@ -1,0 +1,16 @@
+"""The Dagster code location: what ``dagster dev``, ``dg`` and ``workspace.yaml`` load.
+
+Belongs here: nothing but the entry point; the parts are put together in ``orchestration.build``.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from adx_platform.orchestration.build import build_defs
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything, by the settings of this process."""
+    return build_defs()

@@ -1,0 +1,116 @@
+"""The dbt models as assets, their tests as checks.
+
+Belongs here: the translation of names, groups and owners, and the one function that runs a build.
+Does not belong here: SQL (``dbt_project/``).
+"""
+
+# No postponed annotations here: Dagster reads the type of `context` as an object.
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from adx_platform.orchestration import keys
+from adx_platform.orchestration.dbt_project import (
+    dbt_process_environment,
+    dbt_project,
+    require_manifest,
+)
+from adx_platform.orchestration.resources import Line
+from adx_platform.settings import Settings
+
+MARTS_SCHEMA = "marts"
+_SCHEMAS = ("staging", "intermediate", MARTS_SCHEMA, "snapshots")
+
+
+class WarehouseTranslator(DagsterDbtTranslator):
+    """Names models by the warehouse schema that they are built in."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """``warehouse/<schema>/<name>``; a key in the node's own meta comes first."""
+        if _configured_key(dbt_resource_props):
+            return super().get_asset_key(dbt_resource_props)
+        if dbt_resource_props["resource_type"] == "source":
+            return keys.warehouse_key(dbt_resource_props["source_name"], dbt_resource_props["name"])
+        return keys.warehouse_key(_schema(dbt_resource_props), dbt_resource_props["name"])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The node's dbt group; models without one are grouped by schema."""
+        if dbt_resource_props["resource_type"] == "source":
+            return None
+        group = dbt_resource_props.get("group") or dbt_resource_props["config"].get("group")
+        return str(group or _schema(dbt_resource_props))
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """The platform's team, unless the model's meta names others."""
+        return list(super().get_owners(dbt_resource_props) or keys.OWNERS)
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        """The layer, and whether rows can be joined by person."""
+        tags = dbt_resource_props.get("tags") or []
+        layer = (
+            {}
+            if dbt_resource_props["resource_type"] == "source"
+            else {keys.LAYER_TAG: _schema(dbt_resource_props)}
+        )
+        return {**layer, keys.PII_TAG: "reduced" if "pii" in tags else "none"}
+
+
+def marts_keys(manifest: Path) -> list[dg.AssetKey]:
+    """Keys of the models in schema ``marts``: what is published."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    return sorted(
+        keys.warehouse_key(MARTS_SCHEMA, node["name"])
+        for node in nodes
+        if node["resource_type"] == "model" and _schema(node) == MARTS_SCHEMA
+    )
+
+
+def warehouse_models(settings: Settings) -> dg.AssetsDefinition:
+    """Every model, snapshot and test of the project: one build.
+
+    Raises:
+        ManifestError: the manifest was not made yet.
+    """
+
+    @dbt_assets(
+        manifest=require_manifest(settings),
+        project=dbt_project(settings),
+        dagster_dbt_translator=WarehouseTranslator(),
+        name="build_warehouse",
+        pool=keys.WAREHOUSE_POOL,
+    )
+    def build_warehouse(
+        context: dg.AssetExecutionContext, line: dg.ResourceParam[Line], dbt: DbtCliResource
+    ) -> Iterator[Any]:
+        newest_load = line.newest_load()
+        with dbt_process_environment(settings):
+            yield from dbt.cli(
+                ["build"],
+                context=context,
+                target_path=settings.dbt_target_dir / "runs" / context.run.run_id,
+            ).stream()
+        # Only a build of everything may say that it included these loads.
+        if not context.is_subset:
+            line.record_build(context.run.run_id, newest_load)
+
+    return build_warehouse
+
+
+def _configured_key(props: Mapping[str, Any]) -> bool:
+    meta = props.get("config", {}).get("meta") or props.get("meta") or {}
+    return bool(meta.get("dagster", {}).get("asset_key"))
+
+
+def _schema(props: Mapping[str, Any]) -> str:
+    schema = props["config"].get("schema")
+    if schema not in _SCHEMAS:
+        raise ValueError(
+            f"dbt node {props['unique_id']} is in schema {schema!r}: give it one of {_SCHEMAS} "
+            "in dbt_project.yml"
+        )
+    return str(schema)

@@ -1,0 +1,267 @@
+"""Quality as Dagster asset checks.
+
+Belongs here: which check sits on which asset, whether it blocks, and how it is shown. Does not
+belong here: what is counted or measured (``quality``), or the bounds (``settings.quality``).
+
+After each batch the newest offsets are recounted (``settings.quality.tail_offsets``), so that a
+check's cost does not grow with history; the daily audit recounts everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from adx_platform.contracts.streams import STREAMS, Stream
+from adx_platform.orchestration import keys
+from adx_platform.orchestration.metadata import equations_result, share_result
+from adx_platform.orchestration.resources import Line
+from adx_platform.quality.conservation import compare_layers
+from adx_platform.quality.contract import ContractReport, verify_contract
+from adx_platform.quality.lake_rows import (
+    RefinedWindow,
+    latest_accepted,
+    recount_landing,
+    refined_window,
+)
+from adx_platform.quality.marts_rows import event_balances, marts_equations
+from adx_platform.quality.metrics import StreamMeasures, correlation_share, measure_stream
+from adx_platform.quality.warehouse_rows import recount_warehouse
+from adx_platform.settings import QualitySettings
+from adx_platform.warehouse.tables import RECORD_TABLES
+
+CONSERVATION = "conservation"
+HISTORY = "conservation_history"
+CONTRACT = "contract"
+REJECTS = "reject_share"
+LATE = "late_share"
+DELAY = "event_delay"
+CORRELATION = "correlation"
+
+OFFSETS_KEY = keys.warehouse_key("marts", "conservation_offsets")
+IMPRESSIONS_KEY = keys.warehouse_key("marts", "fct_impressions")
+
+
+def warehouse_check_key(stream: str) -> dg.AssetKey:
+    """The raw table that carries the checks of a stream in the warehouse: its first one."""
+    first = next(iter(RECORD_TABLES[stream].values()))
+    return keys.warehouse_key(first.schema, first.name)
+
+
+def all_checks() -> list[dg.AssetChecksDefinition]:
+    """Every check that is not a dbt test."""
+    return [
+        *(_lake_checks(stream) for stream in STREAMS.values()),
+        *(_lake_audit(stream) for stream in STREAMS.values()),
+        *(_warehouse_check(stream, name) for stream in STREAMS for name in (CONSERVATION, HISTORY)),
+        _marts_conservation_check(),
+        _correlation_check(),
+    ]
+
+
+def history_check_keys() -> list[dg.AssetCheckKey]:
+    """The checks that read all history: for the audit only."""
+    return [
+        *(dg.AssetCheckKey(keys.raw_key(stream), HISTORY) for stream in STREAMS),
+        *(dg.AssetCheckKey(keys.events_key(stream), HISTORY) for stream in STREAMS),
+        *(dg.AssetCheckKey(warehouse_check_key(stream), HISTORY) for stream in STREAMS),
+    ]
+
+
+def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
+    raw, events = keys.raw_key(stream.name), keys.events_key(stream.name)
+
+    @dg.multi_asset_check(
+        name=f"check_lake_{stream.name}",
+        specs=[
+            dg.AssetCheckSpec(
+                CONSERVATION,
+                asset=raw,
+                blocking=True,
+                description="Every landed offset is stored exactly once.",
+            ),
+            dg.AssetCheckSpec(
+                CONSERVATION,
+                asset=events,
+                blocking=True,
+                description="Every refined offset has exactly one disposition, as landed.",
+            ),
+            dg.AssetCheckSpec(
+                CONTRACT, asset=events, description="Newest accepted rows fulfil the contract."
+            ),
+            dg.AssetCheckSpec(REJECTS, asset=events, description="Share of rejected messages."),
+            dg.AssetCheckSpec(LATE, asset=events, description="Share of late accepted events."),
+            dg.AssetCheckSpec(
+                DELAY,
+                asset=events,
+                description="Newest accepted event against the newest message, in event time.",
+            ),
+        ],
+    )
+    def check_lake(line: dg.ResourceParam[Line]) -> Iterator[dg.AssetCheckResult]:
+        quality = line.settings.quality
+        # The fed layer first: the feeding one can only be further by the time it is read.
+        window = refined_window(line.storage, stream, tail=quality.tail_offsets)
+        yield from _conservation_results(line, stream, window, quality.tail_offsets, CONSERVATION)
+        accepted = latest_accepted(line.storage, stream, tail=quality.contract_tail_offsets)
+        yield _contract_result(events, verify_contract(stream, accepted))
+        yield from _measure_results(events, measure_stream(window.rows), quality)
+
+    return check_lake
+
+
+def _lake_audit(stream: Stream) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"audit_lake_{stream.name}",
+        specs=[
+            dg.AssetCheckSpec(
+                HISTORY,
+                asset=keys.raw_key(stream.name),
+                description="Conservation over everything that retention has left.",
+            ),
+            dg.AssetCheckSpec(
+                HISTORY,
+                asset=keys.events_key(stream.name),
+                description="Conservation over all history.",
+            ),
+        ],
+    )
+    def audit_lake(line: dg.ResourceParam[Line]) -> Iterator[dg.AssetCheckResult]:
+        window = refined_window(line.storage, stream)
+        yield from _conservation_results(line, stream, window, None, HISTORY)
+
+    return audit_lake
+
+
+def _warehouse_check(stream: str, name: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=warehouse_check_key(stream),
+        name=name,
+        blocking=name == CONSERVATION,
+        pool=keys.WAREHOUSE_POOL,
+        description=f"Every loaded offset of {stream} is in the raw tables exactly once.",
+    )
+    def check_warehouse(line: dg.ResourceParam[Line]) -> dg.AssetCheckResult:
+        tail = line.settings.quality.tail_offsets if name == CONSERVATION else None
+        tables = [table.qualified_name for table in RECORD_TABLES[stream].values()]
+        with line.warehouse() as warehouse:
+            loaded = recount_warehouse(warehouse.query, stream, tables, tail=tail)
+        window = refined_window(line.storage, STREAMS[stream], tail=tail)
+        return equations_result(
+            loaded,
+            compare_layers(loaded, window.equations),
+            asset_key=warehouse_check_key(stream),
+            check_name=name,
+        )
+
+    return check_warehouse
+
+
+def _marts_conservation_check() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=OFFSETS_KEY,
+        name=CONSERVATION,
+        blocking=True,
+        pool=keys.WAREHOUSE_POOL,
+        description="Every loaded row has one class in the marts, and the equation holds there.",
+    )
+    def check_marts(line: dg.ResourceParam[Line]) -> dg.AssetCheckResult:
+        tables = [table.name for by_type in RECORD_TABLES.values() for table in by_type.values()]
+        with line.warehouse() as warehouse:
+            equations = marts_equations(warehouse.query)
+            balances = event_balances(warehouse.query, tables)
+        return equations_result(
+            equations,
+            [balance.explain() for balance in balances if not balance.holds],
+            asset_key=OFFSETS_KEY,
+            check_name=CONSERVATION,
+        )
+
+    return check_marts
+
+
+def _correlation_check() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=IMPRESSIONS_KEY,
+        name=CORRELATION,
+        pool=keys.WAREHOUSE_POOL,
+        description="Rendered impressions that found their win or billing notice.",
+    )
+    def check_correlation(line: dg.ResourceParam[Line]) -> dg.AssetCheckResult:
+        with line.warehouse() as warehouse:
+            share = correlation_share(warehouse.query)
+        bound = line.settings.quality.min_correlation_share
+        return share_result(
+            share,
+            asset_key=IMPRESSIONS_KEY,
+            check_name=CORRELATION,
+            passed=share.value is None or share.value >= bound,
+            bound=bound,
+        )
+
+    return check_correlation
+
+
+def _conservation_results(
+    line: Line, stream: Stream, window: RefinedWindow, tail: int | None, name: str
+) -> Iterator[dg.AssetCheckResult]:
+    landed = recount_landing(line.storage, stream, tail=tail)
+    yield equations_result(landed, asset_key=keys.raw_key(stream.name), check_name=name)
+    yield equations_result(
+        window.equations,
+        compare_layers(window.equations, landed),
+        asset_key=keys.events_key(stream.name),
+        check_name=name,
+    )
+
+
+def _contract_result(events: dg.AssetKey, report: ContractReport) -> dg.AssetCheckResult:
+    broken = [
+        f"{v.rows} rows of {v.record_type} break {v.column}: {v.rule} (for example {v.example})"
+        for v in report.violations[:20]
+    ]
+    if report.unknown:
+        broken.append(f"{report.unknown} rows are of an unknown record type")
+    return dg.AssetCheckResult(
+        asset_key=events,
+        check_name=CONTRACT,
+        passed=report.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(broken) or f"{sum(report.checked.values()):,} rows fulfil it",
+        metadata={"checked": dg.JsonMetadataValue(report.checked), "violations": len(broken)},
+    )
+
+
+def _measure_results(
+    events: dg.AssetKey, measures: StreamMeasures, bounds: QualitySettings
+) -> Iterator[dg.AssetCheckResult]:
+    yield share_result(
+        measures.rejects,
+        asset_key=events,
+        check_name=REJECTS,
+        passed=(measures.rejects.value or 0.0) <= bounds.max_reject_share,
+        bound=bounds.max_reject_share,
+        metadata={"reasons": dg.JsonMetadataValue(measures.reasons)},
+    )
+    yield share_result(
+        measures.late,
+        asset_key=events,
+        check_name=LATE,
+        passed=(measures.late.value or 0.0) <= bounds.max_late_share,
+        bound=bounds.max_late_share,
+    )
+    delay = measures.event_delay
+    yield dg.AssetCheckResult(
+        asset_key=events,
+        check_name=DELAY,
+        passed=(delay or timedelta()) <= bounds.max_event_delay,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            "nothing to measure"
+            if delay is None
+            else f"{delay} behind the newest message; bound {bounds.max_event_delay}"
+        ),
+        metadata={} if delay is None else {"delay_seconds": delay.total_seconds()},
+    )

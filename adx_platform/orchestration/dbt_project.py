@@ -1,0 +1,211 @@
+"""The dbt project as the orchestration uses it: where it is, its manifest, its environment.
+
+Belongs here: building the manifest once, and refusing to work without it. Does not belong here:
+models (``dbt_project/``) or the assets made from them (``assets_dbt``).
+
+The code location never parses the project: Dagster starts a process per run, and each would parse
+again (measured: 10 to 19 s per run). ``ensure_manifest`` is called by the command line and by
+``make``; whoever changes a model calls it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+from dagster_dbt import DbtCliResource, DbtProject
+from packaging.version import Version
+
+import adx_platform
+from adx_platform.errors import AdxError
+from adx_platform.settings import Settings
+from adx_platform.warehouse.profiles import DBT_TARGETS, dbt_environment
+
+PROJECT_DIR_VARIABLE = "ADX_DBT_PROJECT_DIR"
+MANIFEST_NAME = "manifest.json"
+DIGEST_NAME = "project.digest"
+_SOURCE_SUFFIXES = frozenset({".sql", ".yml", ".yaml", ".csv", ".md"})
+_GENERATED = frozenset({"target", "logs", "dbt_packages"})
+
+
+class InstalledDbt(DbtCliResource):
+    """The command line of dbt, whose version is read from the installed package.
+
+    The base class asks ``dbt --version`` once per process, which starts another dbt (7 s of CPU
+    measured) and looks up the newest releases in the network, each minute. Should a later release
+    of dagster-dbt not read this property any more, nothing breaks.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+
+class ManifestError(AdxError):
+    """There is no usable manifest; the message says how to get one."""
+
+
+def project_dir() -> Path:
+    """Folder of the dbt project: beside the package, or where ``ADX_DBT_PROJECT_DIR`` says.
+
+    Raises:
+        ManifestError: there is no dbt project.
+    """
+    configured = os.environ.get(PROJECT_DIR_VARIABLE)
+    beside = Path(adx_platform.__file__).resolve().parents[1] / "dbt_project"
+    folder = Path(configured).absolute() if configured else beside
+    if not (folder / "dbt_project.yml").is_file():
+        raise ManifestError(
+            f"no dbt project in {folder}: set {PROJECT_DIR_VARIABLE} to the folder that has "
+            "dbt_project.yml"
+        )
+    return folder
+
+
+def dbt_project(settings: Settings) -> DbtProject:
+    """The project with its artifacts under ``settings.dbt_target_dir``.
+
+    Raises:
+        ManifestError: there is no dbt project.
+    """
+    return DbtProject(
+        project_dir(),
+        target_path=settings.dbt_target_dir,
+        target=DBT_TARGETS[settings.warehouse.engine],
+    )
+
+
+def require_manifest(settings: Settings) -> Path:
+    """Path of the manifest that ``ensure_manifest`` made.
+
+    Raises:
+        ManifestError: it was not made yet.
+    """
+    path = settings.dbt_target_dir / MANIFEST_NAME
+    if not path.is_file():
+        raise ManifestError(
+            f"{path} is missing: make it with `python -m adx_platform.orchestration.dbt_project` "
+            "(`make demo` and `make dev` do so)"
+        )
+    return path
+
+
+def ensure_manifest(settings: Settings) -> Path:
+    """Parse the dbt project unless the manifest is that of the present sources.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        ManifestError: dbt cannot parse the project; the message has dbt's own.
+    """
+    folder = project_dir()
+    target = settings.dbt_target_dir
+    manifest, digest_file = target / MANIFEST_NAME, target / DIGEST_NAME
+    digest = _digest(folder, DBT_TARGETS[settings.warehouse.engine])
+    current = digest_file.read_text(encoding="utf-8") if digest_file.is_file() else ""
+    if manifest.is_file() and current == digest:
+        return manifest
+    target.mkdir(parents=True, exist_ok=True)
+    digest_file.unlink(missing_ok=True)
+    _parse(settings, folder, target)
+    digest_file.write_text(digest, encoding="utf-8")
+    return manifest
+
+
+def dbt_resource(settings: Settings) -> DbtCliResource:
+    """The command line of dbt for this project.
+
+    Raises:
+        ManifestError: there is no dbt project.
+    """
+    return InstalledDbt(
+        project_dir=os.fspath(project_dir()),
+        profiles_dir=os.fspath(project_dir()),
+        target=DBT_TARGETS[settings.warehouse.engine],
+        dbt_executable=os.fspath(dbt_executable()),
+    )
+
+
+def dbt_executable() -> Path:
+    """The dbt of this environment, whatever the search path says."""
+    return Path(sys.executable).with_name("dbt.exe" if os.name == "nt" else "dbt")
+
+
+@contextmanager
+def dbt_process_environment(settings: Settings) -> Iterator[None]:
+    """Put dbt's variables into this process's environment for the time of the block.
+
+    dagster-dbt hands its own environment to dbt and takes no other; the warehouse's password must
+    not stay behind in it.
+    """
+    values = _environment(settings)
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    return {
+        **dbt_environment(settings),
+        # Where the partial parse lies that every run starts from.
+        "DBT_TARGET_PATH": os.fspath(settings.dbt_target_dir),
+    }
+
+
+def _parse(settings: Settings, folder: Path, target: Path) -> None:
+    command = [
+        os.fspath(dbt_executable()),
+        "--no-use-colors",
+        "parse",
+        "--project-dir",
+        os.fspath(folder),
+        "--profiles-dir",
+        os.fspath(folder),
+        "--target",
+        DBT_TARGETS[settings.warehouse.engine],
+        "--target-path",
+        os.fspath(target),
+        "--log-path",
+        os.fspath(target),
+    ]
+    done = subprocess.run(  # noqa: S603 our own executable and paths
+        command,
+        env={**os.environ, **_environment(settings)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ManifestError(f"dbt cannot parse {folder}:\n{done.stdout}{done.stderr}")
+
+
+def _digest(folder: Path, target: str) -> str:
+    """Changes with any source file of the project, the dbt release and the target."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {target}".encode())
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.suffix in _SOURCE_SUFFIXES and not _GENERATED.intersection(relative.parts):
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    from adx_platform.settings import current_settings
+
+    sys.stdout.write(f"{ensure_manifest(current_settings())}\n")

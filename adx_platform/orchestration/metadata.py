@@ -1,0 +1,126 @@
+"""How results look in Dagster: column schemas, ranges, counts, check results.
+
+Belongs here: turning values of the lower floors into Dagster metadata. Does not belong here:
+computing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from adx_platform.contracts.columns import Column
+from adx_platform.quality.conservation import OffsetEquation
+from adx_platform.quality.metrics import Share
+
+
+def column_schema(columns: Iterable[Column]) -> dict[str, dg.TableSchema]:
+    """Asset metadata that describes ``columns``."""
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    name=column.name,
+                    type=_type_name(column),
+                    description=column.description,
+                    constraints=dg.TableColumnConstraints(nullable=not column.required),
+                )
+                for column in columns
+            ]
+        )
+    }
+
+
+def equations_result(
+    equations: Iterable[OffsetEquation],
+    findings: Iterable[str] = (),
+    *,
+    asset_key: dg.AssetKey,
+    check_name: str,
+) -> dg.AssetCheckResult:
+    """A conservation verdict with its equations as a table and as sentences."""
+    equations = list(equations)
+    sentences = [*findings, *(e.explain() for e in equations if e.verdict != "holds")]
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=check_name,
+        passed=not sentences,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(sentences)
+        or f"holds on {len(equations)} partitions, {sum(e.counted for e in equations):,} offsets",
+        metadata={
+            "partitions": len(equations),
+            "offsets": sum(e.end - e.start for e in equations),
+            "difference": sum(e.difference for e in equations),
+            "equations": dg.TableMetadataValue(
+                records=[dg.TableRecord(_flat(equation)) for equation in equations],
+                schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in _EQUATION_COLUMNS]),
+            ),
+        },
+    )
+
+
+def share_result(
+    share: Share,
+    *,
+    asset_key: dg.AssetKey,
+    check_name: str,
+    passed: bool,
+    bound: float,
+    metadata: Mapping[str, Any] | None = None,
+) -> dg.AssetCheckResult:
+    """A share against its bound; breaking it warns and does not stop the line."""
+    value = share.value
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=check_name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{share}; bound {bound:.2%}",
+        metadata={
+            "part": share.part,
+            "whole": share.whole,
+            "bound": bound,
+            **({} if value is None else {"share": value}),
+            **(metadata or {}),
+        },
+    )
+
+
+_EQUATION_COLUMNS = (
+    "layer",
+    "stream",
+    "topic_id",
+    "partition",
+    "start",
+    "end",
+    "landed",
+    "accepted",
+    "rejected",
+    "duplicate",
+    "conflict",
+    "absent",
+    "lost",
+    "missing",
+    "doubled",
+    "outside",
+    "difference",
+    "verdict",
+)
+
+
+def _flat(equation: OffsetEquation) -> dict[str, Any]:
+    values = asdict(equation) | {"difference": equation.difference, "verdict": equation.verdict}
+    return {name: values[name] for name in _EQUATION_COLUMNS}
+
+
+_LONGEST_TYPE = 60
+
+
+def _type_name(column: Column) -> str:
+    # The nested OpenRTB objects spell out to kilobytes: their outer shape is enough for a page.
+    text = str(column.dtype)
+    return text if len(text) <= _LONGEST_TYPE else f"{text.split('(', 1)[0]}(...)"

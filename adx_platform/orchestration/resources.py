@@ -1,0 +1,109 @@
+"""What the assets, checks and sensors work with: the floors below, opened by settings.
+
+Belongs here: opening and closing. Every method is one call downwards, so that a test can put
+another object with the same methods in its place. Does not belong here: rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.pipeline.ingest import ingest_lane
+from adx_platform.pipeline.lags import PartitionLag, lags
+from adx_platform.pipeline.platform import Platform, open_platform
+from adx_platform.pipeline.reports import BatchReport
+from adx_platform.quality.marts_rows import Unbuilt, unbuilt
+from adx_platform.reference.files import ReferenceData, load_reference
+from adx_platform.settings import Settings
+from adx_platform.warehouse.base import Warehouse, WarehouseError
+from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.loader import LoadReport, load_pending
+from adx_platform.warehouse.publish import PublishReport, publish
+from adx_platform.warehouse.references import load_reference_data
+from adx_platform.warehouse.selection import open_warehouse
+
+# A load or a build holds the file for seconds; a run that meets one waits instead of failing.
+WAREHOUSE_WAIT_SECONDS = 60.0
+TICK_WAIT_SECONDS = 5.0
+
+OnBatch = Callable[[BatchReport], None]
+
+
+class Line:
+    """The line from Kafka to the published marts, as the orchestration sees it."""
+
+    def __init__(self, settings: Settings, *, on_batch: OnBatch | None = None) -> None:
+        """Remember the settings; nothing is opened yet.
+
+        Args:
+            settings: the platform's.
+            on_batch: called after each committed batch of an ingest, for progress.
+        """
+        self.settings = settings
+        self._on_batch = on_batch
+
+    @property
+    def storage(self) -> LakeStorage:
+        """The lake."""
+        return LakeStorage.from_settings(self.settings)
+
+    @contextmanager
+    def platform(self) -> Iterator[Platform]:
+        """Broker, lake, registry and reference data, opened together."""
+        platform = open_platform(self.settings)
+        try:
+            yield platform
+        finally:
+            platform.kafka.close()
+
+    def ingest(self, stream: str, lane: int, until: Mapping[int, int] | None) -> list[BatchReport]:
+        """Land and refine one lane up to ``until``, or up to what is there now."""
+        with self.platform() as platform:
+            return ingest_lane(platform, stream, lane, until=until, on_batch=self._on_batch)
+
+    def lags(self, streams: Iterable[str]) -> list[PartitionLag]:
+        """How far each partition of ``streams`` is landed and refined."""
+        with self.platform() as platform:
+            return [lag for stream in streams for lag in lags(platform, stream)]
+
+    @contextmanager
+    def warehouse(self, *, wait_seconds: float = WAREHOUSE_WAIT_SECONDS) -> Iterator[Warehouse]:
+        """The warehouse, with its tables in place; it is locked while it is open."""
+        with open_warehouse(self.settings, wait_seconds=wait_seconds) as warehouse:
+            warehouse.ensure_schema()
+            yield warehouse
+
+    def load(self, stream: str) -> LoadReport | None:
+        """Load what the lake has of ``stream`` and the warehouse lacks."""
+        with self.warehouse() as warehouse:
+            return load_pending(warehouse, self.storage, stream)
+
+    def load_reference(self) -> tuple[ReferenceData, tuple[str, ...]]:
+        """Read the reference files and load the tables that changed."""
+        data = load_reference(self.settings.reference_dir)
+        with self.warehouse() as warehouse:
+            return data, load_reference_data(warehouse, data)
+
+    def newest_load(self) -> int:
+        """The newest load; 0 if nothing was loaded yet."""
+        with self.warehouse() as warehouse:
+            return warehouse.latest_load()
+
+    def unbuilt(self) -> Unbuilt:
+        """What no green build has included yet; asked by a tick, so it does not wait long."""
+        with self.warehouse(wait_seconds=TICK_WAIT_SECONDS) as warehouse:
+            return unbuilt(warehouse.query)
+
+    def record_build(self, build_id: str, to_load_id: int) -> None:
+        """Note that a full green build included every load up to ``to_load_id``."""
+        with self.warehouse() as warehouse:
+            warehouse.record_build(build_id, to_load_id)
+
+    def publish(self, build_id: str) -> PublishReport:
+        """Make the marts of a recorded build what readers see."""
+        with self.warehouse() as warehouse:
+            if not isinstance(warehouse, DuckDBWarehouse):
+                raise WarehouseError("this engine serves its marts itself: publish is for DuckDB")
+            return publish(warehouse, self.settings.published_dir, build_id)

@@ -1,0 +1,215 @@
+"""Anyone's files, by the command line: OpenRTB requests, and good messages between broken ones."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from installed_line import InstalledLine
+
+from adx_platform.codecs.avro import decode_avro
+from adx_platform.codecs.registry import FileSchemaRegistry
+from adx_platform.contracts.openrtb import rebuild_from_columns
+from adx_platform.contracts.streams import STREAMS
+from adx_platform.lake.reading import events_snapshot, raw_snapshot
+from adx_platform.lake.storage import LakeStorage
+
+DATA = Path(
+    os.environ.get("ADX_TEST_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data")
+)
+OPENRTB = DATA / "openrtb" / "pbs_incoming.ndjson"
+REQUESTS = STREAMS["bid_requests"]
+# Where refining replaces or rounds a value; everything else must come back as it was sent.
+PERSONAL = {
+    "ip", "ipv6", "ifa", "id", "buyeruid", "lat", "lon", "zip", "uid", "uids", "eids", "tid",
+}  # fmt: skip
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def line(
+    broker_installed: None, clean_environment: dict[str, str], tmp_path: Path, unused_port: int
+) -> Iterator[InstalledLine]:
+    installed = InstalledLine.at(tmp_path, clean_environment, unused_port)
+    installed.run("up", "--no-ui")
+    yield installed
+    installed.run("down")
+
+
+def well_formed(path: Path) -> list[dict[str, Any]]:
+    """Requests with a string id and impressions that each have one."""
+    found = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        request = json.loads(text)
+        imps = request.get("imp")
+        named = isinstance(imps, list) and imps and all(isinstance(i.get("id"), str) for i in imps)
+        if isinstance(request.get("id"), str) and request["id"] and named:
+            found.append(request)
+    return found
+
+
+@pytest.mark.skipif(not OPENRTB.is_file(), reason=f"no real OpenRTB requests at {OPENRTB}")
+def test_real_openrtb_requests_come_out_of_the_lake_with_nothing_lost(line: InstalledLine) -> None:
+    sent = well_formed(OPENRTB)
+    assert len(sent) == 2_775
+    done = line.adx(
+        "produce", "--topic", REQUESTS.topic, "--file", str(OPENRTB), "--exchange", "pbs", "--json"
+    )
+    summary = json.loads(done.stdout)
+    lines = len(OPENRTB.read_text(encoding="utf-8").splitlines())
+    assert summary["sent"] == len(sent)
+    assert len(summary["problems"]) == lines - len(sent)
+    assert done.returncode == 1, "records that could not be framed must show in the exit code"
+    ingested = json.loads(line.run("ingest", "--once", "--json").stdout)
+    assert ingested[REQUESTS.name]["counts"] == {"accepted": len(sent)}
+
+    storage = LakeStorage.at(str(line.home / "lake"))
+    raw = raw_snapshot(storage, REQUESTS.topic)
+    assert raw is not None
+    values = raw.scan().sort("partition", "offset").collect()["value"]
+    decoded = decode_avro(values, FileSchemaRegistry(line.home / "registry"))
+    assert decoded.rejects.is_empty()
+    landed = [rebuild_from_columns(row) for row in decoded.frame.iter_rows(named=True)]
+    assert sorted(map(_canonical, landed)) == sorted(map(_canonical, sent))
+
+    events = events_snapshot(storage, REQUESTS.topic, REQUESTS.events_schema)
+    assert events is not None
+    refined = events.scan().sort("partition", "offset").collect()
+    assert refined.height == len(sent)
+    for original, row in zip(landed, refined.iter_rows(named=True), strict=True):
+        _assert_same_but_personal(original, rebuild_from_columns(row))
+
+
+@pytest.mark.skipif(not OPENRTB.is_file(), reason=f"no real OpenRTB requests at {OPENRTB}")
+def test_feeding_the_same_file_again_counts_nothing_twice(
+    line: InstalledLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.ndjson"
+    file.write_text("\n".join(json.dumps(r) for r in well_formed(OPENRTB)[:50]), encoding="utf-8")
+    for _ in range(2):
+        line.run("produce", "--topic", REQUESTS.topic, "--file", str(file))
+    counts = json.loads(line.run("ingest", "--once", "--json").stdout)[REQUESTS.name]["counts"]
+    # Received twice at different times: the same event, but not the same bytes.
+    assert counts == {"accepted": 50, "conflict": 50}
+
+
+def impression(number: int) -> dict[str, Any]:
+    return {
+        "event_type": "rendered", "event_id": f"good-{number}",
+        "ts": 1_772_452_800_000_000 + number,
+        "impression_id": f"imp-{number}", "exchange_id": "x", "request_id": f"r-{number}",
+        "imp_id": "1", "bid_id": f"b-{number}", "campaign_id": "c", "creative_id": "cr",
+        "advertiser_id": "a", "publisher_id": "p", "user_agent": "Mozilla/5.0", "ip": "192.0.2.7",
+    }  # fmt: skip
+
+
+def changed(**fields: object) -> bytes:
+    return json.dumps({**impression(999), "event_id": "bad", **fields}).encode()
+
+
+def without(name: str) -> bytes:
+    return json.dumps({k: v for k, v in impression(999).items() if k != name}).encode()
+
+
+GOOD = json.dumps(impression(998)).encode()
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "truncated": (GOOD[:-20], "malformed_json"),
+    "not json": (b"<html>502 Bad Gateway</html>", "malformed_json"),
+    "two documents": (GOOD + GOOD, "malformed_json"),
+    "trailing comma": (GOOD[:-1] + b",}", "malformed_json"),
+    "single quotes": (GOOD.replace(b'"', b"'"), "malformed_json"),
+    "NaN": (changed().replace(b'"192.0.2.7"', b"NaN"), "malformed_json"),
+    "array": (b"[" + GOOD + b"]", "not_an_object"),
+    "null": (b"null", "not_an_object"),
+    "number": (b"42", "not_an_object"),
+    "text": (b'"hello"', "not_an_object"),
+    "bad utf-8": (GOOD.replace(b"good-998", b"\xff\xfe"), "invalid_encoding"),
+    "nested": (GOOD[:-1] + b',"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "too_deep"),
+    "duplicate key": (GOOD[:-1] + b',"event_id":"again"}', "duplicate_key"),
+    "time as text": (changed(ts="yesterday"), "wrong_type"),
+    "fractional time": (changed(ts=1.5), "wrong_type"),
+    "id as number": (changed(impression_id=7), "wrong_type"),
+    "device as text": (changed(device="phone"), "wrong_type"),
+    "no event id": (without("event_id"), "missing_field"),
+    "null campaign": (changed(campaign_id=None), "missing_field"),
+    "empty event id": (changed(event_id=""), "missing_field"),
+    "unknown event type": (changed(event_type="teleported"), "invalid_value"),
+    "pixels over 100": (changed(pixels_in_view_pct=250.0), "invalid_value"),
+    "negative time in view": (changed(time_in_view_ms=-5), "invalid_value"),
+    "far future": (changed(ts=4_102_444_800_000_000), "event_in_future"),
+    "long ago": (changed(ts=946_684_800_000_000), "event_too_old"),
+}
+
+
+def test_broken_messages_between_good_ones(line: InstalledLine, tmp_path: Path) -> None:
+    """Raw lines: one good message before, between and after every broken one."""
+    lines: list[bytes] = []
+    for number, (value, _) in enumerate(BROKEN.values()):
+        lines += [json.dumps(impression(number)).encode(), value]
+    lines.append(json.dumps(impression(len(BROKEN))).encode())
+    file = tmp_path / "messages.raw"
+    file.write_bytes(b"\n".join(lines))
+    # The messages are of a fixed day: the broker's clock must not make them too old.
+    line.environment["ADX_REFINE__OLDEST_ACCEPTED"] = "P3650D"
+    line.run("produce", "--topic", "ad_impressions", "--file", str(file), "--format", "raw")
+    counts = json.loads(line.run("ingest", "--once", "--json").stdout)["ad_impressions"]["counts"]
+    assert counts == {"accepted": len(BROKEN) + 1, "rejected": len(BROKEN)}
+
+    rejects = json.loads(line.run("rejects", "ls", "--json", "--limit", "1000").stdout)
+    shown = {}
+    for reject in rejects:
+        where = (reject["stream"], str(reject["partition"]), str(reject["offset"]))
+        full = json.loads(line.run("rejects", "show", *where, "--json").stdout)
+        shown[base64.b64decode(full["raw"]["value_base64"])] = full["reason_code"]
+        assert full["reason"]
+    assert shown == dict(BROKEN.values())
+
+    storage = LakeStorage.at(str(line.home / "lake"))
+    stream = STREAMS["ad_impressions"]
+    events = events_snapshot(storage, stream.topic, stream.events_schema)
+    assert events is not None
+    accepted = events.scan().filter(pl.col("disposition") == "accepted").collect()
+    assert set(accepted["event_id"]) == {f"good-{n}" for n in range(len(BROKEN) + 1)}
+
+
+def test_a_file_with_unknown_csv_columns_is_refused_by_name(
+    line: InstalledLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "clicks.csv"
+    file.write_text("event_type,event_id,ts,colour\nclick,e,1,red\n", encoding="utf-8")
+    done = line.adx("produce", "--topic", "clicks_conversions", "--file", str(file))
+    assert done.returncode == 1
+    assert "colour" in done.stderr
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(_numbers(value), sort_keys=True)
+
+
+def _numbers(value: Any) -> Any:
+    """1 and 1.0 are one number in JSON."""
+    if isinstance(value, dict):
+        return {k: _numbers(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_numbers(v) for v in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _assert_same_but_personal(sent: Any, got: Any, name: str = "") -> None:
+    if isinstance(sent, dict) and isinstance(got, dict):
+        assert sent.keys() == got.keys()
+        for key, value in sent.items():
+            _assert_same_but_personal(value, got[key], key.lower())
+    elif isinstance(sent, list) and isinstance(got, list):
+        assert len(sent) == len(got)
+        for one, other in zip(sent, got, strict=True):
+            _assert_same_but_personal(one, other, name)
+    elif sent != got:
+        assert any(personal in name for personal in PERSONAL), (name, sent, got)

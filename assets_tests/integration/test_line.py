@@ -1,0 +1,131 @@
+"""The whole line through Dagster: a real broker, a real lake, DuckDB and dbt."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+with warnings.catch_warnings():
+    # dagster-dbt imports sqlglot, whose optional Rust tokenizer announces its successor.
+    warnings.filterwarnings(
+        "ignore", message="sqlglotrs is deprecated", category=DeprecationWarning
+    )
+    import dagster_dbt  # noqa: F401 imported for the side effect above
+
+import dagster as dg
+from deltalake import DeltaTable
+
+from adx_platform.codecs.registry import FileSchemaRegistry
+from adx_platform.contracts.streams import STREAMS
+from adx_platform.orchestration import keys
+from adx_platform.orchestration.checks import CONSERVATION
+from adx_platform.orchestration.dbt_project import ensure_manifest
+from adx_platform.orchestration.instance import ensure_instance
+from adx_platform.orchestration.run import LineEvent, LineSummary, run_ingest, run_line
+from adx_platform.settings import KafkaSettings, Settings, load_settings
+from adx_platform.simulate.config import MarketConfig
+from adx_platform.simulate.feeding import feed_topic
+from adx_platform.simulate.simulator import simulate
+from adx_platform.streams.embedded import EmbeddedBroker
+from adx_platform.warehouse.published import query_published
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # dagster-dbt calls it itself.
+    pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is deprecated"),
+]
+
+EVENTS = 3_000
+
+
+@pytest.fixture
+def fed(own_broker: EmbeddedBroker, tmp_path: Path) -> Settings:
+    """Settings of a home with a small simulated market in the broker's topics."""
+    own_broker.start()
+    settings = load_settings(
+        home=tmp_path / "home",
+        kafka=KafkaSettings(bootstrap_servers=own_broker.bootstrap_servers),
+    )
+    simulate(
+        MarketConfig(events=EVENTS, days=1),
+        settings.home,
+        registry=FileSchemaRegistry(settings.registry_dir),
+    )
+    for stream in STREAMS:
+        feed_topic(settings.kafka, settings.home / "wire", stream)
+    return settings
+
+
+def problems(summary: LineSummary) -> list[str]:
+    failed = [f"{run.step.name}: {run.error}" for run in summary.runs if not run.success]
+    broken = [
+        f"{check.asset} {check.check}: {check.description}" for check in summary.failed_checks
+    ]
+    return failed + broken
+
+
+def test_one_call_takes_messages_to_published_marts_and_a_second_one_continues(
+    fed: Settings,
+) -> None:
+    ensure_manifest(fed)
+    events: list[LineEvent] = []
+
+    summary = run_line(fed, on_event=events.append)
+
+    assert summary.success, problems(summary)
+    sent = {
+        stream: pl.scan_parquet(fed.home / "wire" / f"{stream}.parquet")
+        .select(pl.len())
+        .collect()
+        .item()
+        for stream in STREAMS
+    }
+    counted: Counter[str] = Counter()
+    for batch in summary.batches:
+        counted[batch.stream] += sum(batch.counts.values())
+    assert counted == sent
+    assert sum(batch.counts["rejected"] for batch in summary.batches) > 0
+    assert {event.kind for event in events} == {"started", "batch", "finished"}
+
+    marts = query_published(
+        fed.published_dir, "select sum(committed_offsets) as n from marts.conservation_offsets"
+    )
+    assert int(marts.item()) == sum(sent.values())
+
+    with ensure_instance(fed) as instance:
+        for stream in STREAMS:
+            event = instance.get_latest_materialization_event(keys.events_key(stream))
+            assert event is not None
+            materialization = event.asset_materialization
+            assert materialization is not None
+            assert materialization.metadata["dagster/row_count"].value > 0
+            evaluation = instance.event_log_storage.get_asset_check_execution_history(
+                dg.AssetCheckKey(keys.events_key(stream), CONSERVATION), limit=1
+            )
+            assert evaluation[0].status.value == "SUCCEEDED"
+        assert {run.run_id for run in instance.get_runs()} == set(summary.run_ids)
+
+    again = run_line(fed)
+
+    assert again.success, problems(again)
+    assert again.batches == ()
+
+
+def test_damage_in_the_lake_stops_the_line_before_the_warehouse(fed: Settings) -> None:
+    ensure_manifest(fed)
+    assert run_ingest(fed).success
+    table = DeltaTable(f"{fed.lake_uri}/events/ad_impressions")
+    table.delete("partition = 0 and offset = 2")
+
+    summary = run_line(fed)
+
+    assert not summary.success
+    assert [step.job for step in summary.skipped] == ["load", "build", "audit"]
+    (broken,) = {c.description for c in summary.failed_checks if c.severity == "ERROR"}
+    assert "1 missing, the first at offset 2" in broken

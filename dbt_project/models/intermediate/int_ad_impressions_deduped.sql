@@ -1,0 +1,23 @@
+{{ config(materialized='view') }}
+
+{{ adx.accepted_events('int_ad_impressions_classified', [
+    'event_type',
+    'impression_id',
+    'exchange_id',
+    'request_id',
+    'imp_id',
+    'bid_id',
+    'campaign_id',
+    'creative_id',
+    'advertiser_id',
+    'publisher_id',
+    'site_domain',
+    'app_bundle',
+    'placement_id',
+    'geo_country',
+    'user_id',
+    'device_type',
+    'has_consent',
+    'is_givt',
+    'givt_reason',
+]) }}

@@ -1,0 +1,16 @@
+{{ config(materialized='view') }}
+
+{{ adx.accepted_events('int_bid_notices_classified', [
+    'exchange_id',
+    'request_id',
+    'imp_id',
+    'bid_id',
+    'campaign_id',
+    'creative_id',
+    'advertiser_id',
+    'price_cpm_micros',
+    'currency',
+    'notice_type',
+    'loss_reason',
+    'min_to_win_cpm_micros',
+]) }}

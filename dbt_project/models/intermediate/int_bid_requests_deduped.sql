@@ -1,0 +1,16 @@
+{{ config(materialized='view') }}
+
+{{ adx.accepted_events('int_bid_requests_classified', [
+    'exchange_id',
+    'request_id',
+    'auction_type',
+    'is_test',
+    'channel',
+    'publisher_id',
+    'site_domain',
+    'app_bundle',
+    'geo_country',
+    'device_type',
+    'has_consent',
+    'is_givt',
+]) }}

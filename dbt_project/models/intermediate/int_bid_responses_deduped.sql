@@ -1,0 +1,16 @@
+{{ config(materialized='view') }}
+
+{{ adx.accepted_events('int_bid_responses_classified', [
+    'exchange_id',
+    'request_id',
+    'imp_id',
+    'bid_id',
+    'campaign_id',
+    'creative_id',
+    'advertiser_id',
+    'deal_id',
+    'price_cpm_micros',
+    'currency',
+    'no_bid_reason',
+    'latency_ms',
+]) }}

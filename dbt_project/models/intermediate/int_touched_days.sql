@@ -1,0 +1,225 @@
+{{ config(materialized='table') }}
+
+{%- set lookback = var('adx_lookback_days') -%}
+
+with touched_events as (
+
+    select touched.*
+    from {{ ref('int_touched_events') }} as touched
+
+),
+
+-- Impressions: everything that one bid became, by the four ids of the bid.
+touched_bids as (
+
+    select distinct
+        {{ adx.bid_key_columns('touched_events') }},
+        touched_events.event_date
+    from touched_events
+    where touched_events.table_name in ('bid_responses', 'bid_notices', 'ad_impressions')
+        and touched_events.bid_id is not null
+
+),
+
+events_of_touched_bids as (
+
+    select
+        impressions.event_date,
+        impressions.impression_id,
+        impressions.user_id,
+        impressions.advertiser_id
+    from {{ ref('stg_ad_impressions') }} as impressions
+    inner join touched_bids
+        on {{ adx.same_bid('impressions', 'touched_bids') }}
+        and impressions.event_date between {{ adx.add_days('touched_bids.event_date', -lookback) }}
+            and {{ adx.add_days('touched_bids.event_date', lookback) }}
+    union
+    select
+        touched_events.event_date,
+        touched_events.impression_id,
+        touched_events.user_id,
+        touched_events.advertiser_id
+    from touched_events
+    where touched_events.table_name = 'ad_impressions'
+
+),
+
+impression_days as (
+
+    select events_of_touched_bids.event_date
+    from events_of_touched_bids
+    union
+    select notices.event_date
+    from {{ ref('stg_bid_notices') }} as notices
+    inner join touched_bids
+        on {{ adx.same_bid('notices', 'touched_bids') }}
+        and notices.event_date between {{ adx.add_days('touched_bids.event_date', -lookback) }}
+            and {{ adx.add_days('touched_bids.event_date', lookback) }}
+    union
+    select touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'bid_notices'
+
+),
+
+-- Auctions: the requests of one exchange that share an id compete for the same responses.
+touched_requests as (
+
+    select distinct
+        touched_events.exchange_id,
+        touched_events.request_id,
+        touched_events.event_date
+    from touched_events
+    where touched_events.table_name in ('bid_requests', 'bid_responses', 'bid_notices')
+
+),
+
+auction_days as (
+
+    select requests.event_date
+    from {{ ref('stg_bid_requests') }} as requests
+    inner join touched_requests
+        on requests.exchange_id = touched_requests.exchange_id
+        and requests.request_id = touched_requests.request_id
+        and requests.event_date between {{ adx.add_days('touched_requests.event_date', -lookback) }}
+            and {{ adx.add_days('touched_requests.event_date', lookback) }}
+    union
+    select touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'bid_requests'
+
+),
+
+-- Clicks carry columns of their impression.
+touched_impressions as (
+
+    select distinct
+        events_of_touched_bids.impression_id,
+        events_of_touched_bids.event_date
+    from events_of_touched_bids
+    where events_of_touched_bids.impression_id is not null
+
+),
+
+click_days as (
+
+    select clicks.event_date
+    from {{ ref('stg_clicks') }} as clicks
+    inner join touched_impressions
+        on clicks.impression_id = touched_impressions.impression_id
+        and clicks.event_date between {{ adx.add_days('touched_impressions.event_date', -lookback) }}
+            and {{ adx.add_days('touched_impressions.event_date', lookback) }}
+    union
+    select touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'clicks'
+
+),
+
+-- Attribution: a touch that came, changed or went restates the conversions after it, as far ahead
+-- as the widest look-back window reaches.
+horizon as (
+
+    select {{ adx.days_covering_hours('coalesce(max(greatest(
+        advertisers.click_lookback_hours, advertisers.view_lookback_hours
+    )), 0)') }} as days
+    from {{ ref('stg_advertisers') }} as advertisers
+
+),
+
+touches as (
+
+    select
+        events_of_touched_bids.user_id,
+        events_of_touched_bids.advertiser_id,
+        events_of_touched_bids.event_date
+    from events_of_touched_bids
+    union
+    select
+        touched_events.user_id,
+        touched_events.advertiser_id,
+        touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'clicks'
+
+),
+
+attribution_days as (
+
+    select conversions.event_date
+    from {{ ref('stg_conversions') }} as conversions
+    inner join touches
+        on conversions.user_id = touches.user_id
+        and conversions.advertiser_id = touches.advertiser_id
+        and conversions.event_date >= touches.event_date
+    cross join horizon
+    where conversions.event_date <= {{ adx.add_days('touches.event_date', 'horizon.days') }}
+    union
+    select touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'conversions'
+
+),
+
+changed_rejects as (
+
+    select rejects.event_date
+    from {{ ref('stg_rejects') }} as rejects
+    cross join {{ ref('int_changed_loads') }} as loads
+    where rejects.load_id > loads.from_load_id
+
+),
+
+campaign_days as (
+
+    select impression_days.event_date
+    from impression_days
+    union
+    select click_days.event_date
+    from click_days
+    union
+    select attribution_days.event_date
+    from attribution_days
+
+),
+
+days as (
+
+    select
+        touched_events.table_name as entity,
+        touched_events.event_date as touched_date
+    from touched_events
+    union
+    select 'impression', impression_days.event_date
+    from impression_days
+    union
+    select 'auction', auction_days.event_date
+    from auction_days
+    union
+    select 'click', click_days.event_date
+    from click_days
+    union
+    select 'attribution', attribution_days.event_date
+    from attribution_days
+    union
+    select 'campaign', campaign_days.event_date
+    from campaign_days
+    union
+    -- A local day lies on at most two UTC days, one of them its own date or a neighbour of it.
+    select 'campaign_local', {{ adx.add_days('campaign_days.event_date', 'shift.days') }}
+    from campaign_days
+    cross join ({{ adx.numbers(-1, 1) }}) as shift
+    union
+    select 'quality', touched_events.event_date
+    from touched_events
+    union
+    select 'quality', changed_rejects.event_date
+    from changed_rejects
+
+)
+
+select
+    {{ adx.as_text('days.entity') }} as entity,
+    cast(days.touched_date as date) as touched_date
+from days
+where days.touched_date is not null

@@ -1,0 +1,20 @@
+select
+    {{ adx.as_text('source.topic_id') }} as topic_id,
+    cast(source.partition_id as integer) as partition_id,
+    cast(source.kafka_offset as bigint) as kafka_offset,
+    {{ adx.as_text('source.event_id') }} as event_id,
+    cast(source.event_time as timestamp) as event_time,
+    cast(source.event_date as date) as event_date,
+    cast(source.load_id as bigint) as load_id,
+    {{ adx.as_text('source.exchange_id') }} as exchange_id,
+    {{ adx.as_text('source.request_id') }} as request_id,
+    cast(source.imp_index as integer) as imp_index,
+    {{ adx.as_text('source.imp_id') }} as imp_id,
+    {{ adx.as_text('source.media_type') }} as media_type,
+    cast(source.width as integer) as width,
+    cast(source.height as integer) as height,
+    cast(source.floor_cpm_micros as bigint) as floor_cpm_micros,
+    {{ adx.as_text('source.floor_currency') }} as floor_currency,
+    {{ adx.as_text('source.placement_id') }} as placement_id,
+    cast(source.deal_count as integer) as deal_count
+from {{ source('raw', 'bid_request_imps') }} as source
