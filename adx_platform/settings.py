@@ -17,7 +17,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -35,7 +44,8 @@ LOCAL_PRIVACY_KEY = "adx-local-demo-key"
 class Section(BaseModel):
     """One branch of the settings tree; unknown names are errors, so that typing errors show."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error must not show the section that it is about: it may hold a password.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class KafkaSettings(Section):
@@ -151,7 +161,7 @@ class QualitySettings(Section):
         description="per partition, recounted after each batch; the daily audit recounts all",
     )
     contract_tail_offsets: int = Field(
-        20_000, ge=1, description="per partition, verified against the contract's models"
+        5_000, ge=1, description="per partition, verified against the contract's models"
     )
     max_reject_share: float = Field(0.10, ge=0, le=1, description="above: a warning")
     max_late_share: float = Field(0.25, ge=0, le=1, description="above: a warning")
@@ -181,7 +191,11 @@ class Settings(BaseSettings):
     """Everything, resolved. Build it with :func:`load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ADX_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="ADX_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     profile: ProfileName = "local"
@@ -275,7 +289,34 @@ def load_settings(**overrides: object) -> Settings:
         pydantic.ValidationError: a name is unknown or a value is out of range; the message names
             the variable's path in the tree.
     """
+    _refuse_unknown_sections()
     return Settings.model_validate(overrides)
+
+
+def _refuse_unknown_sections() -> None:
+    # pydantic-settings passes over a variable whose section it does not know. Variables without
+    # a section may be somebody else's: the command line, dbt's profiles and the tests have some.
+    sections = tuple(f"ADX_{name}__".upper() for name in Settings.model_fields)
+    unknown = [
+        name
+        for name in sorted(os.environ)
+        if name.upper().startswith("ADX_")
+        and "__" in name
+        and not name.upper().startswith(sections)
+    ]
+    if unknown:
+        raise ValidationError.from_exception_data(
+            "Settings",
+            [
+                InitErrorDetails(
+                    type="extra_forbidden",
+                    loc=tuple(name.lower().removeprefix("adx_").split("__")),
+                    input="**********",
+                )
+                for name in unknown
+            ],
+            hide_input=True,
+        )
 
 
 @lru_cache(maxsize=1)

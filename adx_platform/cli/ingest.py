@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from adx_platform.cli.errors import WrongUsage
-from adx_platform.cli.inputs import known_streams, opened_platform
+from adx_platform.cli.inputs import known_streams, opened_platform, streams_at_broker
 from adx_platform.cli.output import print_json, progress_bar, stdout, table
 from adx_platform.contracts.dispositions import Disposition
 from adx_platform.contracts.offsets import OffsetRange
@@ -44,8 +44,8 @@ def ingest_once(
     """
     if not once:
         raise WrongUsage("say `adx ingest --once`: it drains what is there now and stops")
-    streams = known_streams(stream)
     platform = opened_platform()
+    streams = streams_at_broker(platform, stream)
     batches: list[BatchReport] = []
     with progress_bar("ingesting") as bar:
 
@@ -60,12 +60,10 @@ def ingest_once(
     if as_json:
         print_json(summary)
         return
-    heads = ("stream", "commits", *(str(d) for d in Disposition), "late")
-    body = [
-        [name, s["commits"], *(s["counts"].get(str(d), 0) for d in Disposition), s["late"]]
-        for name, s in summary.items()
-    ]
-    stdout.print(table("Ingested", heads, body))
+    body: list[list[object]] = [["commits", *(s["commits"] for s in summary.values())]]
+    body += [[str(d), *(s["counts"].get(str(d), 0) for s in summary.values())] for d in Disposition]
+    body.append(["late", *(s["late"] for s in summary.values())])
+    stdout.print(table("Ingested", ("messages", *summary), body))
 
 
 def _summary(batches: list[BatchReport]) -> dict[str, Any]:

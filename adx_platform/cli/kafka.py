@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 
 from adx_platform.cli.errors import WrongUsage
-from adx_platform.cli.inputs import known_streams, opened_platform
+from adx_platform.cli.inputs import known_streams, opened_platform, streams_at_broker
 from adx_platform.cli.output import print_json, progress_bar, stderr, stdout, table
+from adx_platform.cli.services import topic_config
 from adx_platform.codecs.framing import (
     FileFormat,
     FileProblem,
@@ -40,11 +41,19 @@ def register(app: typer.Typer) -> None:
     app.command("produce")(produce_file)
 
 
-def show_topics(*, as_json: JsonOption = False) -> None:
+def show_topics(
+    *,
+    create: Annotated[
+        bool, typer.Option("--create", help="First create the streams' topics that are missing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the broker's topics: identity, partitions, and how far each reaches."""
     settings = current_settings()
     rows = []
     with KafkaAdmin(settings.kafka) as admin:
+        if create:
+            admin.create_topics(STREAMS, config=topic_config(settings))
         for name in admin.topics():
             description = admin.describe(name)
             marks = admin.watermarks(name)
@@ -65,7 +74,7 @@ def show_topics(*, as_json: JsonOption = False) -> None:
         print_json(rows)
         return
     if not rows:
-        stderr.print("The broker has no topics. `adx produce` and `adx demo` create them.")
+        stderr.print("The broker has no topics; `adx topics --create` makes those of the streams.")
         return
     names = ("topic", "is_stream", "topic_id", "partitions", "messages_at_broker")
     heads = ("topic", "stream of ours", "topic id", "partitions", "offsets at broker")
@@ -76,7 +85,7 @@ def show_topics(*, as_json: JsonOption = False) -> None:
 def show_lag(*, as_json: JsonOption = False) -> None:
     """Show, per partition, what the broker has and what is landed and refined of it."""
     platform = opened_platform()
-    rows = [lag for name in STREAMS for lag in lags(platform, name)]
+    rows = [lag for name in streams_at_broker(platform, None) for lag in lags(platform, name)]
     if as_json:
         print_json(
             [
@@ -173,9 +182,8 @@ def produce_file(
     except ValueError as error:
         # The topic does not take files of this format.
         raise WrongUsage(str(error)) from error
-    # A file may bring events of any age: no topic made for it drops them for that.
     with KafkaAdmin(settings.kafka) as admin:
-        admin.create_topics([topic], config={"retention.ms": "-1"})
+        admin.create_topics([topic], config=topic_config(settings))
     with progress_bar(f"sending {file.name}") as bar:
         report = produce(settings.kafka, topic, outgoing(framed), on_progress=bar.advance_to)
     if as_json:

@@ -34,10 +34,13 @@ _app = typer.Typer(
 def _configure(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done, to stderr."),
 ) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    # On the handler: Dagster's loggers have levels of their own, below ours.
+    handler.setLevel(logging.INFO if verbose else logging.WARNING)
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
+        level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
+        handlers=[handler],
     )
 
 
@@ -51,7 +54,7 @@ def command_line() -> TyperGroup:
 def main() -> None:
     """Run the command line; the process's exit code says whether it worked."""
     try:
-        command_line()()
+        command_line()(prog_name="adx")
     except WrongUsage as error:
         _fail(str(error), code=2)
     except AdxError as error:

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from adx_platform.cli.errors import WrongUsage
 from adx_platform.cli.output import print_json, progress_bar, stderr, stdout
 from adx_platform.codecs.registry import open_registry
 from adx_platform.contracts.streams import STREAMS
@@ -56,7 +57,7 @@ def simulate_market(
     """Make an ad market with faults, its truth beside it, and send it.
 
     Written to the simulation folder: the messages, the reference data, and what became of each
-    event.     Running it again with the same arguments continues: nothing is made or sent twice.
+    event. Running it again with the same arguments continues: nothing is made or sent twice.
     """
     settings = current_settings()
     config = market_config(settings, events=events, days=days, seed=seed, start=start)
@@ -72,7 +73,8 @@ def simulate_market(
             }
         )
         return
-    stdout.print(f"{sum(messages.values()):,} messages in {settings.simulation_dir}")
+    total = sum(messages.values())
+    stdout.print(f"{total:,} messages in {settings.simulation_dir}", markup=False, soft_wrap=True)
     for feed in feeds:
         stdout.print(
             f"  {feed.topic}: sent {feed.sent:,}, already at the broker {feed.already_there:,}"
@@ -87,14 +89,21 @@ def market_config(
     seed: int,
     start: datetime | None = None,
 ) -> MarketConfig:
-    """The simulator's configuration for this platform's topics and time bounds."""
-    config = MarketConfig(
-        seed=seed,
-        events=events,
-        days=days,
-        partitions_per_topic=settings.kafka.partitions_per_topic,
-        bounds=settings.refine,
-    )
+    """The simulator's configuration for this platform's topics and time bounds.
+
+    Raises:
+        WrongUsage: no market can be made with these numbers.
+    """
+    try:
+        config = MarketConfig(
+            seed=seed,
+            events=events,
+            days=days,
+            partitions_per_topic=settings.kafka.partitions_per_topic,
+            bounds=settings.refine,
+        )
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
     return config if start is None else replace(config, start=start.replace(tzinfo=UTC))
 
 

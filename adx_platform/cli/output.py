@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -35,7 +36,7 @@ def print_json(value: object) -> None:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal | Path):
         return str(value)
@@ -47,16 +48,25 @@ def _plain(value: object) -> object:
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    text: Container[int] = (0,),
 ) -> Table:
-    """A table whose first ``left`` columns are text and whose others are figures."""
-    built = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    """A table whose columns at the positions ``text`` may wrap, and whose others are figures.
+
+    Title, heads and cells are shown as they are: a campaign's name may have square brackets.
+    """
+    built = Table(title=escape(title), title_justify="left", title_style="bold", header_style="dim")
     for position, name in enumerate(columns):
         built.add_column(
-            name, justify="left" if position < left else "right", no_wrap=position >= left
+            escape(name),
+            justify="left" if position in text else "right",
+            no_wrap=position not in text,
         )
     for row in rows:
-        built.add_row(*(figure(cell) for cell in row))
+        built.add_row(*(escape(figure(cell)) for cell in row))
     return built
 
 

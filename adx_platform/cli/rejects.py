@@ -10,7 +10,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from adx_platform.cli.inputs import known_streams, opened_platform
 from adx_platform.cli.output import print_json, stdout, table
@@ -54,10 +53,8 @@ def list_them(
         stdout.print("no rejected records")
         return
     heads = ("stream", "partition", "offset", "reason code", "reason")
-    body = [
-        [r.stream, str(r.partition), str(r.offset), r.reason_code, escape(r.reason)] for r in found
-    ]
-    stdout.print(table("Rejected records", heads, body, left=len(heads)))
+    body = [[r.stream, str(r.partition), str(r.offset), r.reason_code, r.reason] for r in found]
+    stdout.print(table("Rejected records", heads, body, text=range(len(heads))))
     first = found[0]
     stdout.print(f"raw bytes: adx rejects show {first.stream} {first.partition} {first.offset}")
 
@@ -93,29 +90,34 @@ def show(
         )
         return
     for name, value in asdict(shown.reject).items():
-        stdout.print(f"{name:>16}  {escape(str(value))}", highlight=False)
+        _line(name, "-" if value is None else str(value))
     if shown.raw is None:
         stdout.print("raw bytes are past the landing's retention (ADX_LAKE__RAW_RETENTION)")
         return
     for name, value in shown.raw.headers:
-        stdout.print(f"{'header':>16}  {escape(name)} = {value!r}", highlight=False, markup=False)
-    stdout.print(f"{'key':>16}  {shown.raw.key!r}", highlight=False, markup=False)
-    stdout.print(_hex_dump(shown.raw.value), highlight=False, markup=False)
+        _line("header", f"{name} = {value!r}")
+    _line("key", "-" if shown.raw.key is None else repr(shown.raw.key))
+    value = shown.raw.value
+    _line("value", "null (a tombstone)" if value is None else f"{len(value):,} bytes")
+    if value:
+        stdout.print(_hex_dump(value), highlight=False, markup=False, soft_wrap=True)
+
+
+def _line(name: str, value: str) -> None:
+    stdout.print(f"{name:>16}  {value}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _base64(value: bytes | None) -> str | None:
     return None if value is None else b64encode(value).decode("ascii")
 
 
-def _hex_dump(value: bytes | None, limit: int = 2_048) -> str:
-    """Sixteen bytes a line, in hexadecimal and as text."""
-    if value is None:
-        return "           value  null (a tombstone)"
-    lines = [f"           value  {len(value):,} bytes"]
+def _hex_dump(value: bytes, limit: int = 2_048) -> str:
+    """Sixteen bytes a line, in hexadecimal and as text; narrow enough for 80 columns."""
+    lines = []
     for start in range(0, min(len(value), limit), 16):
         part = value[start : start + 16]
         text = "".join(chr(b) if b in _PRINTABLE else "." for b in part)
-        lines.append(f"{start:>16x}  {part.hex(' '):<47}  {text}")
+        lines.append(f"{start:>8x}  {part.hex(' '):<47}  {text}")
     if len(value) > limit:
-        lines.append(f"{'':>16}  ... (--json has all of it)")
+        lines.append(f"{'':>8}  ... (--json has all of it)")
     return "\n".join(lines)

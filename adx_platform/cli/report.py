@@ -11,14 +11,27 @@ from typing import Annotated
 
 import typer
 
+from adx_platform.cli.inputs import checked_settings
 from adx_platform.cli.output import print_json, stdout, table
 from adx_platform.reporting.campaigns import AttributionTotals, CampaignTotals
 from adx_platform.reporting.line import LineReport, gather_line_report
 from adx_platform.reporting.stages import Conservation, StreamStages
-from adx_platform.settings import current_settings
 
 _MICROS = 1_000_000
 _TOP = 10
+_STAGES = (
+    ("sent", "sent"),
+    ("landed", "landed"),
+    ("refined", "refined"),
+    ("loaded", "loaded"),
+    ("unique", "accepted"),
+    ("rejected", "rejected"),
+    ("duplicate", "duplicates"),
+    ("conflict", "conflicts"),
+    ("late", "late"),
+    ("absent offsets", "absent"),
+    ("lost offsets", "lost"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +48,7 @@ def report(
 
     The exit code is 1 if conservation does not hold.
     """
-    found = gather_line_report(current_settings())
+    found = gather_line_report(checked_settings())
     if as_json:
         print_json({**asdict(found), "conservation_holds": found.conservation.holds})
     else:
@@ -54,40 +67,15 @@ def print_report(found: LineReport, *, top: int = _TOP) -> None:
 
 
 def _print_stages(stages: list[StreamStages]) -> None:
-    heads = (
-        "stream",
-        "sent",
-        "landed",
-        "loaded",
-        "unique",
-        "rejected",
-        "duplicate",
-        "conflict",
-        "late",
-        "absent",
-        "lost",
-    )
-    body = [
-        [
-            s.stream,
-            s.sent,
-            s.landed,
-            s.loaded,
-            s.accepted,
-            s.rejected,
-            s.duplicates,
-            s.conflicts,
-            s.late,
-            s.absent,
-            s.lost,
-        ]
-        for s in stages
-    ]
-    built = table("Events per stage", heads, body)
-    totals = [sum(row[i] or 0 for row in body) for i in range(1, len(heads))]  # type: ignore[misc]
-    built.add_section()
-    built.add_row("all", *(f"{total:,}" for total in totals))
-    stdout.print(built)
+    # A column per stream: the other way round, eleven stages do not fit into 100 columns.
+    body = [_stage_row(head, [getattr(s, name) for s in stages]) for head, name in _STAGES]
+    heads = ("messages", *(stage.stream for stage in stages), "all")
+    stdout.print(table("Events per stage", heads, body))
+
+
+def _stage_row(head: str, counts: list[int | None]) -> list[object]:
+    known = [count for count in counts if count is not None]
+    return [head, *counts, sum(known) if known else None]
 
 
 def _print_reasons(stages: list[StreamStages]) -> None:
@@ -96,7 +84,9 @@ def _print_reasons(stages: list[StreamStages]) -> None:
         reasons.update({(stage.stream, code): count for code, count in stage.reasons.items()})
     if reasons:
         body = [[stream, code, count] for (stream, code), count in reasons.most_common()]
-        stdout.print(table("Rejected by reason", ("stream", "reason", "messages"), body, left=2))
+        stdout.print(
+            table("Rejected by reason", ("stream", "reason", "messages"), body, text=range(2))
+        )
 
 
 def _print_conservation(conservation: Conservation) -> None:
@@ -105,34 +95,23 @@ def _print_conservation(conservation: Conservation) -> None:
             f"[bold green]Conservation holds[/]: every offset is accounted for exactly once, in "
             f"{conservation.equations} equations over landing, refined rows and marts"
         )
+    elif not conservation.equations:
+        stdout.print("[bold red]Conservation is not proven[/]: there is nothing to count yet")
     else:
         stdout.print(f"[bold red]Conservation is broken[/] ({conservation.equations} equations):")
         for line in conservation.broken:
-            stdout.print(f"  {line}", markup=False)
+            stdout.print(f"  {line}", markup=False, soft_wrap=True)
     stdout.print()
 
 
 def _print_campaigns(campaigns: list[CampaignTotals], top: int) -> None:
-    heads = (
-        "campaign",
-        "cur",
-        "gross",
-        "net",
-        "viewable",
-        "clicks",
-        "CTR",
-        "conv",
-        "CVR",
-        "spend",
-        "CPM",
-        "CPC",
-        "CPA",
-        "ROAS",
-    )
-    body = [
+    # Two tables: all measures in one would be wider than most terminals.
+    shown = campaigns[:top]
+    which = f"{len(shown)} of {len(campaigns)}, by net impressions"
+    heads = ("campaign", "gross", "net", "viewable", "clicks", "CTR", "conv.", "CVR")
+    body: list[list[object]] = [
         [
             c.campaign,
-            c.currency,
             c.gross_impressions,
             c.net_impressions,
             c.viewable_impressions,
@@ -140,16 +119,25 @@ def _print_campaigns(campaigns: list[CampaignTotals], top: int) -> None:
             _percent(c.ctr),
             c.conversions,
             _percent(c.cvr),
+        ]
+        for c in shown
+    ]
+    stdout.print(table(f"Delivery of the top campaigns ({which})", heads, body))
+    heads = ("campaign", "currency", "spend", "CPM", "CPC", "CPA", "revenue", "ROAS")
+    body = [
+        [
+            c.campaign,
+            c.currency,
             c.spend_micros / _MICROS,
             c.cpm,
             c.cpc,
             c.cpa,
+            c.revenue_micros / _MICROS,
             c.roas,
         ]
-        for c in campaigns[:top]
+        for c in shown
     ]
-    title = f"Top campaigns ({min(top, len(campaigns))} of {len(campaigns)}, by net impressions)"
-    stdout.print(table(title, heads, body, left=2))
+    stdout.print(table("What they cost and brought in", heads, body))
 
 
 def _print_attribution(attribution: list[AttributionTotals]) -> None:

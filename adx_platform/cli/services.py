@@ -21,7 +21,11 @@ from adx_platform.cli.output import print_json, stderr, stdout, table
 from adx_platform.errors import AdxError
 from adx_platform.local_process import LocalProcess, ask_to_stop, wait_until_ended
 from adx_platform.settings import KafkaSettings, Settings, current_settings
-from adx_platform.streams.embedded import EmbeddedBroker, embedded_broker
+from adx_platform.streams.embedded import (
+    EMBEDDED_TOPIC_CONFIG,
+    EmbeddedBroker,
+    embedded_broker,
+)
 
 _HOST = "127.0.0.1"
 _READY_SECONDS = 90.0
@@ -109,7 +113,7 @@ def status(
                 f"Local services under {settings.home}",
                 names,
                 [[str(row[n] or "-") if n == "pid" else row[n] for n in names] for row in rows],
-                left=len(names),
+                text=range(len(names)),
             )
         )
     if not all(row["running"] for row in rows):
@@ -123,6 +127,11 @@ def local_broker(settings: Settings) -> EmbeddedBroker | None:
     if settings.profile != "local" or not plain or host not in {_HOST, "localhost"}:
         return None
     return embedded_broker(settings)
+
+
+def topic_config(settings: Settings) -> dict[str, str] | None:
+    """Options of topics that we create: the embedded broker's own, else the broker's defaults."""
+    return None if local_broker(settings) is None else EMBEDDED_TOPIC_CONFIG
 
 
 def running_broker(settings: Settings) -> tuple[EmbeddedBroker | None, bool]:

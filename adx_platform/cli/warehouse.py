@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from adx_platform.cli.inputs import checked_settings
 from adx_platform.cli.output import print_json
 from adx_platform.errors import AdxError
-from adx_platform.settings import current_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def build(
     from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415
     from adx_platform.orchestration.run import run_warehouse  # noqa: PLC0415
 
-    settings = current_settings()
+    settings = checked_settings()
     ensure_manifest(settings)
     summary = run_with_progress(run_warehouse, settings)
     problems = problems_of(summary)

@@ -14,7 +14,7 @@ from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.lags import PartitionLag, lags
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.reports import BatchReport
-from adx_platform.quality.marts_rows import Unbuilt, unbuilt
+from adx_platform.quality.marts_rows import Unbuilt, model_rows, unbuilt
 from adx_platform.reference.files import ReferenceData, load_reference
 from adx_platform.settings import Settings
 from adx_platform.warehouse.base import Warehouse, WarehouseError
@@ -90,6 +90,11 @@ class Line:
         """The newest load; 0 if nothing was loaded yet."""
         with self.warehouse() as warehouse:
             return warehouse.latest_load()
+
+    def model_rows(self) -> dict[str, int]:
+        """Rows of every table that dbt has built, by the model's name."""
+        with self.warehouse() as warehouse:
+            return model_rows(warehouse.query)
 
     def unbuilt(self) -> Unbuilt:
         """What no green build has included yet; asked by a tick, so it does not wait long."""

@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 import dagster as dg
 
 from adx_platform.contracts.streams import STREAMS
-from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration import keys
+from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.instance import ensure_instance
 from adx_platform.orchestration.jobs import AUDIT_JOB, BUILD_JOB, LOAD_JOB, REFERENCE_JOB
 from adx_platform.orchestration.resources import Line

@@ -77,6 +77,20 @@ def event_balances(query: Query, tables: Sequence[str]) -> tuple[EventBalance, .
     return tuple(_balance(query, table) for table in tables)
 
 
+def model_rows(query: Query) -> dict[str, int]:
+    """Rows of each table that dbt has built, by model name; names are unique over the schemas."""
+    tables = query(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_schema in ('intermediate', 'marts', 'snapshots') "
+        "and table_type = 'BASE TABLE' order by table_schema, table_name"
+    ).rows()
+    counts = [
+        f"select '{table}' as model, count(*) as n from {schema}.{table}"  # noqa: S608 our own name
+        for schema, table in tables
+    ]
+    return dict(query(" union all ".join(counts)).rows()) if counts else {}
+
+
 def unbuilt(query: Query) -> Unbuilt:
     """Loads and reference tables that came after the last green build."""
     ((loads,),) = query(

@@ -87,6 +87,9 @@ _COORDINATE_DECIMALS = 1
 _SHORTEST_ID = 6
 """Shorter own ids are not searched for in other texts: they would hit by chance."""
 
+_SMALLEST_ID = 100_000
+"""Smaller numbers beside an id are codes (``linktype``, ``atype``): they name nobody."""
+
 
 def _loosely(names: Sequence[str]) -> str:
     return "|".join("[-_ ]?".join(name) for name in names)
@@ -175,7 +178,7 @@ class _Reducer:
         return self._scalar(path, value)
 
     def _scalar(self, path: tuple[str, ...], value: str | float) -> JsonValue:
-        if self._is_id(path):
+        if self._is_id(path) and (isinstance(value, str) or abs(value) >= _SMALLEST_ID):
             return self._pseudonym(str(value))
         name = path[-1] if path else ""
         if name in _ADDRESS_NAMES:

@@ -64,7 +64,7 @@ left join marts.fct_attribution as attribution
     on conversions.event_id = attribution.conversion_event_id
     and attribution.model = 'last_touch'
 group by 1
-order by 2 desc
+order by 2 desc, 1
 """
 
 

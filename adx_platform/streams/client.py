@@ -172,7 +172,7 @@ def as_stream_error(
     if code in _UNKNOWN_TOPIC_CODES:
         return UnknownTopic(
             f"could not {doing}: topic {topic!r} does not exist at {where} ({said}). Create it "
-            "with `adx topics`, or check its name and ADX_KAFKA__BOOTSTRAP_SERVERS"
+            "with `adx topics --create`, or check its name and ADX_KAFKA__BOOTSTRAP_SERVERS"
         )
     if code in _UNREACHABLE_CODES:
         return BrokerUnreachable(

@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import polars as pl
 import pytest
-from installed_line import InstalledLine
-from market_oracle import MEASURES, MarketOracle
 
-EVENTS = 12_000
+from adx_platform.contracts.streams import STREAMS, Stream
+from adx_platform.lake.reading import events_snapshot
+from adx_platform.lake.storage import LakeStorage
+from assets_tests.integration.installed_line import InstalledLine
+from assets_tests.integration.market_oracle import MEASURES, MarketOracle
+
+EVENTS = 30_000
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -156,3 +161,70 @@ def test_another_market_in_the_same_home_is_refused(line: InstalledLine) -> None
 
 def _measures(row: dict[str, Any]) -> dict[str, int]:
     return {measure: int(row[measure]) for measure in MEASURES}
+
+
+def test_a_changed_rule_restates_exactly_its_range(line: InstalledLine) -> None:
+    """Last in this module, because it changes the line: the future bound is lifted for one range.
+
+    What was rejected as in the future there is accepted afterwards, in the lake and in the marts;
+    every other row stays as it was, and conservation holds.
+    """
+    stream = STREAMS["bid_requests"]
+    before = _lake_rows(line, stream)
+    in_future = before.filter(pl.col("reason_code") == "event_in_future")
+    partition = int(in_future["partition"][0])
+    mine = before.filter(pl.col("partition") == partition)
+    # Half of the partition: restated and untouched rows stand side by side in the same files.
+    start, end = 0, (mine.height + 1) // 2
+    in_range = (pl.col("partition") == partition) & pl.col("offset").is_between(start, end - 1)
+    expected = in_future.filter(in_range)
+    assert 0 < expected.height < in_future.height, "the range must have some of them, not all"
+    auctions_before = line.rows("select * from marts.fct_auctions order by all")
+    conservation_before = line.rows("select * from marts.conservation_offsets order by all")
+
+    lifted = {**line.environment, "ADX_REFINE__FUTURE_TOLERANCE": "P365D"}
+    changed_contract = InstalledLine(line.home, lifted)
+    changed_contract.run(
+        "reprocess", "--stream", stream.name, "--partition", str(partition),
+        "--start", str(start), "--end", str(end), "--reason", "the future bound was wrong",
+    )  # fmt: skip
+    after = _lake_rows(line, stream)
+    assert after.filter(~in_range).equals(before.filter(~in_range)), "rows outside were touched"
+    restated = after.filter(in_range)
+    assert set(restated["revision"]) == {1}
+    judged_otherwise = restated.join(
+        before.filter(in_range), on=["partition", "offset", "disposition"], how="anti"
+    )
+    assert set(judged_otherwise["offset"]) == set(expected["offset"])
+    assert set(judged_otherwise["disposition"]) == {"accepted"}
+
+    line.run("build")
+    counts = {(r["stream"], r["partition_id"]): r for r in conservation_before}
+    for row in line.rows("select * from marts.conservation_offsets"):
+        was = counts[row["stream"], row["partition_id"]]
+        is_its = (row["stream"], row["partition_id"]) == (stream.name, partition)
+        moved = expected.height if is_its else 0
+        assert row["is_conserved"]
+        assert row["accepted"] == was["accepted"] + moved
+        assert row["rejected"] == was["rejected"] - moved
+    touched = set(judged_otherwise.select("exchange_id", "request_id").iter_rows())
+    auctions_after = line.rows("select * from marts.fct_auctions order by all")
+
+    def others(rows: list[dict[str, Any]]) -> list[str]:
+        # load_id names the newest load behind a row: it moves for whatever the restatement rewrote.
+        kept = [r for r in rows if (r["exchange_id"], r["request_id"]) not in touched]
+        return [json.dumps(r | {"load_id": None}, sort_keys=True) for r in kept]
+
+    def theirs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [r for r in rows if (r["exchange_id"], r["request_id"]) in touched]
+
+    assert others(auctions_after) == others(auctions_before)
+    assert theirs(auctions_after) != theirs(auctions_before)
+
+
+def _lake_rows(line: InstalledLine, stream: Stream) -> pl.DataFrame:
+    snapshot = events_snapshot(
+        LakeStorage.at(str(line.home / "lake")), stream.topic, stream.events_schema
+    )
+    assert snapshot is not None
+    return snapshot.scan().sort("partition", "offset").collect()

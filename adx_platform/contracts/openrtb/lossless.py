@@ -192,7 +192,8 @@ def _put(root: dict[str, Any], pointer: str, value: JsonValue) -> None:
     target: Any = root
     *path, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
     for part in path:
-        target = target[int(part)] if isinstance(target, list) else target[part]
+        # Reducing personal data may have emptied, and so dropped, the object around the value.
+        target = target[int(part)] if isinstance(target, list) else target.setdefault(part, {})
     if isinstance(target, list):
         target[int(last)] = value
     else:
