@@ -8,9 +8,13 @@ from __future__ import annotations
 import dagster as dg
 
 from adx_platform.orchestration.build import build_defs
+from adx_platform.orchestration.dbt_project import first_manifest
+from adx_platform.settings import current_settings
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything, by the settings of this process."""
-    return build_defs()
+    settings = current_settings()
+    first_manifest(settings)
+    return build_defs(settings)

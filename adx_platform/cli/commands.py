@@ -4,7 +4,7 @@ Belongs here: names, modules and the one-line help. Does not belong here: option
 does (its own module).
 
 Importing every command takes 3.5 s of CPU (polars, DuckDB, pyarrow, the Kafka client), so that
-``adx --help`` and shell completion would be unbearable; this way they take 0.6 s, and each command
+``adx --help`` and shell completion would be unbearable; this way they take 0.8 s, and each command
 pays for what it uses alone.
 """
 

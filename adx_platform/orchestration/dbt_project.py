@@ -3,9 +3,9 @@
 Belongs here: building the manifest once, and refusing to work without it. Does not belong here:
 models (``dbt_project/``) or the assets made from them (``assets_dbt``).
 
-The code location never parses the project: Dagster starts a process per run, and each would parse
-again (measured: 10 to 19 s per run). ``ensure_manifest`` is called by the command line and by
-``make``; whoever changes a model calls it again.
+The code location parses the project only where there is no manifest at all: Dagster starts a
+process per run, and each would parse again (measured: 10 to 19 s per run). ``ensure_manifest`` is
+called by the command line; whoever changes a model calls it again.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def require_manifest(settings: Settings) -> Path:
     if not path.is_file():
         raise ManifestError(
             f"{path} is missing: make it with `python -m adx_platform.orchestration.dbt_project` "
-            "(`make demo` and `make dev` do so)"
+            "(`adx up` and `make demo` do so)"
         )
     return path
 
@@ -118,6 +118,16 @@ def ensure_manifest(settings: Settings) -> Path:
     _parse(settings, folder, target)
     digest_file.write_text(digest, encoding="utf-8")
     return manifest
+
+
+def first_manifest(settings: Settings) -> None:
+    """Make the manifest if there is none at all, so that a fresh checkout loads in Dagster.
+
+    Only the first process that loads the code location meets this; a run finds the manifest there.
+    One that is out of date is left alone: a run must not wait for a parse.
+    """
+    if not (settings.dbt_target_dir / MANIFEST_NAME).is_file():
+        ensure_manifest(settings)
 
 
 def dbt_resource(settings: Settings) -> DbtCliResource:

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from adx_platform.contracts.streams import STREAMS
-from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration import keys
+from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.checks import CONSERVATION
 from adx_platform.settings import load_settings
 

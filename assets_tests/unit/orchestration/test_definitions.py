@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration import keys
+from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.dbt_project import ManifestError
 from adx_platform.settings import Settings
 

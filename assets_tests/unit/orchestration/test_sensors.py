@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration import keys
+from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.lags import PartitionLag
 from adx_platform.settings import load_settings

@@ -1,0 +1,237 @@
+"""The cases: the steps of the line, one by one, and what the broker's client alone could do.
+
+Belongs here: what is timed, through the same functions that production calls. Does not belong here:
+how it is timed (``measure``) or where the messages come from (``traffic``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from adx_platform.contracts.streams import Stream, stream_named
+from adx_platform.lake.ranges import accounted_ranges
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.pipeline.ingest import ingest_lane
+from adx_platform.pipeline.platform import Platform, open_platform
+from adx_platform.refine.batch import refine_batch
+from adx_platform.refine.decode import decode
+from adx_platform.settings import KafkaSettings, LakeSettings, Settings, load_settings
+from adx_platform.streams.client import LARGEST_RESPONSE
+from adx_platform.streams.lanes import lane_of
+from adx_platform.streams.planner import plan
+from adx_platform.streams.reader import RangeReader
+from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.loader import load_pending
+from assets_tests.bench.measure import Measurement, Work, measure, peak_mb
+from assets_tests.bench.traffic import raw_batches
+
+_CONSUME_BATCH = 10_000
+_CONSUME_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every case is given.
+
+    Attributes:
+        home: folder with the traffic; lakes and warehouses are made in it.
+        kafka: the broker that holds the traffic.
+        messages: of each stream.
+        repetitions: how many are kept of each case.
+    """
+
+    home: Path
+    kafka: KafkaSettings
+    messages: int
+    repetitions: int
+
+    def settings(self, lake: str) -> Settings:
+        """The platform's defaults, with a lake of that name."""
+        uri = str(self.home / "lakes" / lake)
+        return load_settings(home=self.home, kafka=self.kafka, lake=LakeSettings(uri=uri))
+
+    def measured(self, prepare: Callable[[int], Work]) -> Measurement:
+        """Measure with as many repetitions and messages as were asked for."""
+        return measure(prepare, repetitions=self.repetitions, messages=self.messages)
+
+
+Case = Callable[[Bench, str], Measurement]
+
+
+def imports_only() -> float | None:
+    """Peak memory, in MiB, of a process that has imported this module and done nothing."""
+    return peak_mb()
+
+
+def consume(bench: Bench, stream: str) -> Measurement:
+    """The ceiling: librdkafka hands over all messages, and we drop them."""
+
+    def work() -> int:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": bench.kafka.bootstrap_servers,
+                "group.id": "adx-bench",
+                "enable.auto.commit": False,
+                "receive.message.max.bytes": LARGEST_RESPONSE,
+            }
+        )
+        consumer.assign(
+            [
+                TopicPartition(stream, partition, 0)
+                for partition in range(bench.kafka.partitions_per_topic)
+            ]
+        )
+        seen = 0
+        while seen < bench.messages:
+            at_most = min(_CONSUME_BATCH, bench.messages - seen)
+            batch = consumer.consume(at_most, timeout=_CONSUME_SECONDS)
+            if not batch:
+                break
+            seen += len(batch)
+        consumer.close()
+        return seen
+
+    return bench.measured(lambda _: work)
+
+
+def decode_only(bench: Bench, stream: str) -> Measurement:
+    """Bytes in memory to columns and rejects."""
+    settings = bench.settings("unused")
+    context = open_platform(settings).refine_context(stream_named(stream))
+    batches = raw_batches(bench.home, stream, settings.ingest.max_records_per_batch)
+
+    def work() -> int:
+        decoded = (decode(batch, context) for batch in batches)
+        return sum(part.frame.height + part.rejects.height for part in decoded)
+
+    return bench.measured(lambda _: work)
+
+
+def refine(bench: Bench, stream: str) -> Measurement:
+    """Bytes in memory to refined rows: all steps, decoding included."""
+    settings = bench.settings("unused")
+    context = open_platform(settings).refine_context(stream_named(stream))
+    batches = raw_batches(bench.home, stream, settings.ingest.max_records_per_batch)
+
+    def work() -> int:
+        return sum(refine_batch(batch, context).height for batch in batches)
+
+    return bench.measured(lambda _: work)
+
+
+def land(bench: Bench, stream: str) -> Measurement:
+    """Broker to ``raw``, lane after lane, each commit on disk."""
+
+    def prepare(number: int) -> Work:
+        platform = open_platform(bench.settings(f"land-{stream}-{number}"))
+        known = stream_named(stream)
+        lanes = range(platform.settings.kafka.lanes_per_topic)
+        return lambda: sum(_land_lane(platform, known, lane) for lane in lanes)
+
+    return bench.measured(prepare)
+
+
+def ingest(bench: Bench, stream: str) -> Measurement:
+    """Broker to ``raw`` and ``events``, lane after lane, each commit on disk."""
+
+    def prepare(number: int) -> Work:
+        platform = open_platform(bench.settings(_ingested(stream, number)))
+        disk = _Disk(platform)
+
+        def work() -> int:
+            reports = [
+                report
+                for lane in range(platform.settings.kafka.lanes_per_topic)
+                for report in ingest_lane(platform, stream, lane, on_batch=lambda _: disk.sync())
+            ]
+            return sum(sum(report.counts.values()) for report in reports)
+
+        return work
+
+    return bench.measured(prepare)
+
+
+def load(bench: Bench, stream: str) -> Measurement:
+    """``events`` to the raw tables of an empty DuckDB; :func:`ingest` made the lake before."""
+    storage = LakeStorage.from_settings(bench.settings(_ingested(stream, 0)))
+
+    def prepare(number: int) -> Work:
+        path = bench.home / "warehouses" / f"{stream}-{number}.duckdb"
+        path.parent.mkdir(exist_ok=True)
+        with DuckDBWarehouse(path) as warehouse:
+            warehouse.ensure_schema()
+
+        def work() -> int:
+            with DuckDBWarehouse(path) as warehouse:
+                report = load_pending(warehouse, storage, stream)
+            return sum(part.end - part.start for part in report.forward) if report else 0
+
+        return work
+
+    return bench.measured(prepare)
+
+
+CASES: dict[str, Case] = {
+    "consume and discard": consume,
+    "decode": decode_only,
+    "refine": refine,
+    "land": land,
+    "ingest": ingest,
+    "load": load,
+}
+"""By the name in the table, in the order in which they must run."""
+
+CEILING = "consume and discard"
+
+
+def _ingested(stream: str, number: int) -> str:
+    return f"ingest-{stream}-{number}"
+
+
+def _land_lane(platform: Platform, stream: Stream, lane: int) -> int:
+    """What :func:`ingest_lane` does before it refines."""
+    limits = platform.settings.ingest
+    topic_id = platform.kafka.describe(stream.topic).topic_id
+    marks = platform.kafka.watermarks(stream.topic)
+    lanes = platform.settings.kafka.lanes_per_topic
+    partitions = [partition for partition in marks if lane_of(partition, lanes) == lane]
+    disk = _Disk(platform)
+    landed = 0
+    reader: RangeReader
+    with platform.reader(stream.topic, topic_id) as reader:
+        while True:
+            landing = platform.landing(stream)
+            committed = {p: landing.committed(topic_id, p) for p in partitions}
+            reads = plan(committed, marks, max_records=limits.max_records_per_batch).reads
+            if not reads:
+                return landed
+            raw = reader.read(reads, max_bytes=limits.max_bytes_per_batch)
+            landing.commit(raw, topic_id, accounted_ranges(raw))
+            disk.sync()
+            landed += raw.height
+
+
+class _Disk:
+    """Brings what a lake has got since the last call to the disk.
+
+    The Delta client leaves that to the operating system; a figure without it would be one of the
+    page cache.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._lake = Path(platform.storage.uri)
+        self._synced: set[Path] = set()
+
+    def sync(self) -> None:
+        """Return when every file that is new is on disk."""
+        for path in sorted(set(self._lake.rglob("*")) - self._synced):
+            self._synced.add(path)
+            if path.is_file():
+                # Windows flushes only what is open for writing.
+                with path.open("r+b") as file:
+                    os.fsync(file.fileno())
