@@ -192,7 +192,7 @@ def test_a_changed_rule_restates_exactly_its_range(line: InstalledLine) -> None:
     assert after.filter(~in_range).equals(before.filter(~in_range)), "rows outside were touched"
     restated = after.filter(in_range)
     assert set(restated["revision"]) == {1}
-    # Duplicate marks depend on the batch: a winner in the lane's other partition is not in this one.
+    # Duplicate marks depend on the batch: a winner in the other partition of the lane is not in it.
     # The marts decide over all rows, and must not change for it.
     unmarked = before.filter(in_range, ~pl.col("disposition").is_in(["duplicate", "conflict"]))
     judged_otherwise = restated.join(unmarked, on=["partition", "offset"], how="semi").join(
