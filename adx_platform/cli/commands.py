@@ -97,7 +97,7 @@ class LazyCommand(TyperCommand):
 
     def load(self) -> Command:
         """The command itself."""
-        app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         import_module(f"adx_platform.cli.{self._entry.module}").register(app)
         return get_group(app).commands[self._entry.name]
 

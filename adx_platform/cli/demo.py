@@ -6,6 +6,8 @@ Every step continues where an interrupted one stopped, so running the demo again
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -80,15 +82,16 @@ def demo(
         manifest.wait()
         if broker is not None and started_here:
             broker.stop()
+    if problems:
+        # Before the report, which may not be possible then.
+        stderr.print(f"[bold red]{len(problems)} problems[/]:")
+        for problem in problems:
+            stderr.print(f"  {problem}", markup=False)
     found = gather_line_report(settings)
     stdout.print()
     print_report(found)
     _print_throughput(watch, sum(messages.values()))
     _print_next_steps()
-    if problems:
-        stderr.print(f"[bold red]{len(problems)} problems[/]:")
-        for problem in problems:
-            stderr.print(f"  {problem}", markup=False)
     if problems or not found.conservation.holds:
         raise typer.Exit(1)
 
@@ -134,12 +137,14 @@ def _rate(step: str, messages: int, seconds: float) -> int | None:
 
 
 def _print_next_steps() -> None:
+    # `make demo` runs it from an environment that is not on the search path.
+    adx = "adx" if shutil.which("adx") else os.path.relpath(sys.argv[0])
     stdout.print("Where to look next:", style="bold")
     for command, what in (
-        ("adx up", "start the Dagster UI on http://127.0.0.1:3000 and the broker"),
-        ('adx query "select * from marts.agg_campaign_daily limit 5"', "SQL on the marts"),
-        ("adx rejects ls", "what was refused, and why"),
-        ("adx report", "this report again; --json for scripts"),
+        (f"{adx} up", "the Dagster UI on http://127.0.0.1:3000"),
+        (f'{adx} query "from marts.agg_campaign_daily"', "SQL on the published marts"),
+        (f"{adx} rejects ls", "what was refused, and why"),
+        (f"{adx} report", "this again; --json for scripts"),
         ("make clean", "start over"),
     ):
-        stdout.print(f"  {command:<62} {what}", highlight=False, markup=False)
+        stdout.print(f"  {command:<52} {what}", highlight=False, markup=False)

@@ -159,12 +159,15 @@ def produce_file(
         ),
     ] = None,
     *,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if any record could not be framed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Frame a file's records as the topic's messages and send them.
 
     Records that cannot be framed are listed with their line number and are not sent; the others
-    go on. The exit code is 1 if there were any.
+    go on. The exit code is 1 if nothing could be sent, and with --strict if anything could not.
     """
     known_streams([topic])
     settings = current_settings()
@@ -201,7 +204,7 @@ def produce_file(
             stderr.print(f"line {problem.line}: {problem.reason}", markup=False)
         if problems:
             stderr.print(f"{len(problems):,} records could not be framed and were not sent")
-    if problems:
+    if problems and (strict or not report.messages):
         raise typer.Exit(1)
 
 

@@ -25,7 +25,7 @@ _app = typer.Typer(
     name="adx",
     help="The adx_platform command line: from Kafka to trusted campaign marts.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

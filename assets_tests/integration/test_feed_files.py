@@ -65,14 +65,13 @@ def well_formed(path: Path) -> list[dict[str, Any]]:
 def test_real_openrtb_requests_come_out_of_the_lake_with_nothing_lost(line: InstalledLine) -> None:
     sent = well_formed(OPENRTB)
     assert len(sent) == 2_775
-    done = line.adx(
+    done = line.run(
         "produce", "--topic", REQUESTS.topic, "--file", str(OPENRTB), "--exchange", "pbs", "--json"
     )
     summary = json.loads(done.stdout)
     lines = len(OPENRTB.read_text(encoding="utf-8").splitlines())
     assert summary["sent"] == len(sent)
     assert len(summary["problems"]) == lines - len(sent)
-    assert done.returncode == 1, "records that could not be framed must show in the exit code"
     ingested = json.loads(line.run("ingest", "--once", "--json").stdout)
     assert present(ingested[REQUESTS.name]["counts"]) == {"accepted": len(sent)}
 
@@ -190,6 +189,19 @@ def test_broken_messages_between_good_ones(line: InstalledLine, tmp_path: Path) 
     assert events is not None
     accepted = events.scan().filter(pl.col("disposition") == "accepted").collect()
     assert set(accepted["event_id"]) == {f"good-{n}" for n in range(len(BROKEN) + 1)}
+
+
+def test_lines_that_cannot_be_framed_fail_a_strict_feed(
+    line: InstalledLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.ndjson"
+    file.write_text('{"id": "r", "imp": [{"id": "1"}]}\nnot json\n', encoding="utf-8")
+    arguments = ("produce", "--topic", REQUESTS.topic, "--file", str(file))
+    lenient = line.run(*arguments)
+    assert "line 2" in lenient.stderr
+    assert line.adx(*arguments, "--strict").returncode == 1
+    file.write_text("not json\n", encoding="utf-8")
+    assert line.adx(*arguments).returncode == 1
 
 
 def test_a_file_with_unknown_csv_columns_is_refused_by_name(
