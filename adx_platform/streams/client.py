@@ -175,9 +175,16 @@ def as_stream_error(
             "with `adx topics --create`, or check its name and ADX_KAFKA__BOOTSTRAP_SERVERS"
         )
     if code in _UNREACHABLE_CODES:
+        # librdkafka names a failed hand-shake in several ways, or just says that it was closed.
+        advice = (
+            f"Does it speak {settings.security_protocol}? See ADX_KAFKA__SECURITY_PROTOCOL; a "
+            "plain broker is PLAINTEXT"
+            if "SSL" in said or "sasl" in said.lower()
+            else "Is it running? `adx up` starts the embedded one; ADX_KAFKA__BOOTSTRAP_SERVERS "
+            "names another"
+        )
         return BrokerUnreachable(
-            f"could not {doing}: no usable answer from the broker at {where} ({said}). Is it "
-            "running? `adx up` starts the embedded one; ADX_KAFKA__BOOTSTRAP_SERVERS names another"
+            f"could not {doing}: no usable answer from the broker at {where} ({said}). {advice}"
         )
     return StreamError(f"could not {doing} at {where}: {said}")
 
