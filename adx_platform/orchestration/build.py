@@ -19,7 +19,11 @@ from adx_platform.orchestration.dbt_project import dbt_resource, require_manifes
 from adx_platform.orchestration.jobs import make_jobs
 from adx_platform.orchestration.resources import Line
 from adx_platform.orchestration.schedules import make_schedules
-from adx_platform.orchestration.sensors import automation_sensor, planner_sensor
+from adx_platform.orchestration.sensors import (
+    automation_sensor,
+    planner_sensor,
+    reference_sensor,
+)
 from adx_platform.settings import Settings, current_settings
 
 
@@ -46,7 +50,11 @@ def build_defs(
         asset_checks=all_checks(),
         jobs=jobs.all(),
         schedules=make_schedules(settings, jobs),
-        sensors=[planner_sensor(settings, jobs.ingest), automation_sensor(settings)],
+        sensors=[
+            planner_sensor(settings, jobs.ingest),
+            reference_sensor(settings, jobs.reference),
+            automation_sensor(settings),
+        ],
         resources={"line": Line(settings), "dbt": dbt_resource(settings), **(overrides or {})},
         executor=dg.in_process_executor,
     )

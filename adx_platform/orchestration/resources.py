@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from adx_platform.contracts.streams import stream_named
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.lags import PartitionLag, lags
@@ -64,9 +65,11 @@ class Line:
             return ingest_lane(platform, stream, lane, until=until, on_batch=self._on_batch)
 
     def lags(self, streams: Iterable[str]) -> list[PartitionLag]:
-        """How far each partition of ``streams`` is landed and refined."""
+        """How far each partition of ``streams`` is landed and refined; none without a topic."""
         with self.platform() as platform:
-            return [lag for stream in streams for lag in lags(platform, stream)]
+            there = platform.kafka.topics()
+            named = [stream for stream in streams if stream_named(stream).topic in there]
+            return [lag for stream in named for lag in lags(platform, stream)]
 
     @contextmanager
     def warehouse(self, *, wait_seconds: float = WAREHOUSE_WAIT_SECONDS) -> Iterator[Warehouse]:

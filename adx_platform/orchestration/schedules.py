@@ -26,7 +26,7 @@ def make_schedules(settings: Settings, jobs: Jobs) -> list[dg.ScheduleDefinition
             cron_schedule="7 * * * *",
             execution_timezone="UTC",
             default_status=schedule_status(settings),
-            description="Loads the reference files that changed.",
+            description="Loads the reference files that changed, also after a failure.",
         ),
         dg.ScheduleDefinition(
             name="audit_daily",

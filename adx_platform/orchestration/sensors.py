@@ -1,4 +1,4 @@
-"""Sensors: the planner, and the evaluation of automation conditions.
+"""Sensors: the planner, the reference files, and the evaluation of automation conditions.
 
 Belongs here: asking the broker for offsets and the instance for runs, and handing out run
 requests. Does not belong here: the choice (``lane_requests``); reading messages, ever.
@@ -23,10 +23,12 @@ from adx_platform.orchestration.lane_requests import (
     decide,
 )
 from adx_platform.orchestration.resources import Line
+from adx_platform.reference.files import files_digest
 from adx_platform.settings import Settings
 from adx_platform.streams.lanes import lane_key
 
 MINIMUM_INTERVAL_SECONDS = 5
+REFERENCE_INTERVAL_SECONDS = 30
 IN_FLIGHT = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -66,6 +68,33 @@ def planner_sensor(
         )
 
     return planner
+
+
+def reference_sensor(
+    settings: Settings, job: dg.UnresolvedAssetJobDefinition
+) -> dg.SensorDefinition:
+    """Asks for a load of the reference files whenever their content is new.
+
+    The content is the run key, so that files which cannot be read fail one run and not one per
+    tick; the hourly schedule tries them again.
+    """
+
+    @dg.sensor(
+        name="reference_files",
+        job=job,
+        minimum_interval_seconds=REFERENCE_INTERVAL_SECONDS,
+        default_status=sensor_status(settings),
+        description="Loads the reference files when one of them has changed.",
+    )
+    def reference_files(
+        _context: dg.SensorEvaluationContext, line: dg.ResourceParam[Line]
+    ) -> dg.RunRequest | dg.SkipReason:
+        digest = files_digest(line.settings.reference_dir)
+        if digest is None:
+            return dg.SkipReason(f"there are no reference files in {line.settings.reference_dir}")
+        return dg.RunRequest(run_key=digest)
+
+    return reference_files
 
 
 def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:

@@ -92,6 +92,16 @@ def load_reference_files(folder: Path) -> dict[str, pl.DataFrame]:
     }
 
 
+def files_digest(folder: Path) -> str | None:
+    """Changes with the name or content of any CSV file in ``folder``; None if there is none."""
+    digest = xxhash.xxh3_128()
+    paths = sorted(folder.glob("*.csv"))
+    for path in paths:
+        digest.update(f"{path.name}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest() if paths else None
+
+
 def table_version(frame: pl.DataFrame) -> str:
     """Content hash of one table: equal rows in equal order have equal versions."""
     return xxhash.xxh3_128_hexdigest(frame.write_csv().encode())

@@ -137,3 +137,31 @@ def test_nothing_to_do_is_said(
 
     assert not result.run_requests
     assert "refined up to the last stable offset" in str(result.skip_reason)
+
+
+def test_new_reference_files_are_loaded_once(
+    planned_defs: dg.Definitions, line: FakeLine, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    line.settings = line.settings.model_copy(update={"home": tmp_path})
+    folder = line.settings.reference_dir
+    sensor = planned_defs.resolve_sensor_def("reference_files")
+
+    def request() -> dg.RunRequest | dg.SkipReason:
+        with dg.build_sensor_context(
+            instance=instance, resources={"line": line}, definitions=planned_defs
+        ) as context:
+            found = sensor(context)
+        assert isinstance(found, dg.RunRequest | dg.SkipReason)
+        return found
+
+    assert isinstance(request(), dg.SkipReason)
+    folder.mkdir(parents=True)
+    (folder / "exchanges.csv").write_text("exchange_id\nx\n", encoding="utf-8")
+    first, again = request(), request()
+    assert isinstance(first, dg.RunRequest)
+    assert isinstance(again, dg.RunRequest)
+    assert first.run_key == again.run_key
+    (folder / "exchanges.csv").write_text("exchange_id\ny\n", encoding="utf-8")
+    changed = request()
+    assert isinstance(changed, dg.RunRequest)
+    assert changed.run_key != first.run_key
