@@ -87,9 +87,6 @@ _COORDINATE_DECIMALS = 1
 _SHORTEST_ID = 6
 """Shorter own ids are not searched for in other texts: they would hit by chance."""
 
-_SMALLEST_ID = 100_000
-"""Smaller numbers beside an id are codes (``linktype``, ``atype``): they name nobody."""
-
 
 def _loosely(names: Sequence[str]) -> str:
     return "|".join("[-_ ]?".join(name) for name in names)
@@ -178,7 +175,7 @@ class _Reducer:
         return self._scalar(path, value)
 
     def _scalar(self, path: tuple[str, ...], value: str | float) -> JsonValue:
-        if self._is_id(path) and (isinstance(value, str) or abs(value) >= _SMALLEST_ID):
+        if self._is_id(path):
             return self._pseudonym(str(value))
         name = path[-1] if path else ""
         if name in _ADDRESS_NAMES:
@@ -191,7 +188,7 @@ class _Reducer:
     def _is_id(path: tuple[str, ...]) -> bool:
         if any(name in _ID_NAMES for name in path):
             # Everything below an id's name belongs to it, but for the kind of id.
-            return path[-1] not in ("atype", "source", "type", "ext", "rtipartner")
+            return path[-1] not in ("atype", "linktype", "source", "type", "ext", "rtipartner")
         return len(path) > 1 and path[-1] == "id" and path[-2] in _PARENTS_OF_IDS
 
     def _pseudonym(self, value: str) -> str | None:
