@@ -152,7 +152,10 @@ def _wait(started: Started, seconds: float) -> bool:
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)
-    _children.pop(started.pid, None)
+    child = _children.pop(started.pid, None)
+    if child is not None:
+        # It may have been seen as ended before it was reaped.
+        child.wait()
     return True
 
 

@@ -60,6 +60,7 @@ def pid_file(folder: Path, content: str) -> None:
         # The id was given to another process: this one. It must never be stopped.
         json.dumps({"pid": os.getpid(), "marker": "ticks:1", "port": 19092}),
     ],
+    ids=["empty", "no fields", "no object", "no process", "another process"],
 )
 def test_a_stale_note_is_not_a_broker_and_stops_nobody(tmp_path: Path, content: str) -> None:
     pid_file(tmp_path, content)
