@@ -1,6 +1,8 @@
 # Everything a person types. `make` alone lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
+# Two processes, each with whole test modules: 15 minutes of CPU in about half the time.
+TEST_WORKERS ?= 2
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 else
@@ -23,7 +25,7 @@ demo: $(VENV)/.demo-ready ## install, then run the whole line once on this machi
 	@$(ADX) demo
 
 test: $(VENV)/.test-ready ## install, then run every test that this machine can run
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready ## lint, types, and the floors of the house
 	$(BIN)/ruff check .

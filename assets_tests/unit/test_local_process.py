@@ -168,6 +168,7 @@ def test_a_log_without_words(sleeper: LocalProcess) -> None:
         '{"pid": 12, "mark',
         "",
     ],
+    ids=["another", "none", "no marker", "list", "number", "truncated", "empty"],
 )
 def test_a_stale_or_damaged_record_is_nobody(sleeper: LocalProcess, record: str) -> None:
     sleeper.record.parent.mkdir(parents=True)
