@@ -147,4 +147,4 @@ def _print_next_steps() -> None:
         (f"{adx} report", "this again; --json for scripts"),
         ("make clean", "start over"),
     ):
-        stdout.print(f"  {command:<52} {what}", highlight=False, markup=False)
+        stdout.print(f"  {command:<52} {what}", highlight=False, markup=False, soft_wrap=True)
