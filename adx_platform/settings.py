@@ -109,6 +109,29 @@ class IngestSettings(Section):
     )
 
 
+class FollowSettings(Section):
+    """The resident loop, ``adx ingest --follow``."""
+
+    poll_interval: timedelta = Field(
+        timedelta(milliseconds=500), description="between two looks at the broker, when idle"
+    )
+    report_interval: timedelta = Field(
+        timedelta(seconds=10),
+        description="between two reports of one stream to Dagster: bounds the event log",
+    )
+    stop_timeout: timedelta = Field(
+        timedelta(seconds=20), description="a batch at work may take so long when it is stopped"
+    )
+    health_host: str = "127.0.0.1"
+    health_port: int | None = Field(
+        None, ge=0, le=65_535, description="/live, /ready and /metrics; 0: any; absent: none"
+    )
+    stale_after: timedelta = Field(
+        timedelta(seconds=30),
+        description="without a sign of life for so long the planner sensor takes over",
+    )
+
+
 class WarehouseSettings(Section):
     """Which engine serves the marts."""
 
@@ -165,6 +188,24 @@ class QualitySettings(Section):
     )
     max_reject_share: float = Field(0.10, ge=0, le=1, description="above: a warning")
     max_late_share: float = Field(0.25, ge=0, le=1, description="above: a warning")
+    recent: timedelta = Field(
+        timedelta(hours=1),
+        description="of Kafka time: the reject and late shares are of so much, up to the newest",
+    )
+    live_tail_offsets: int = Field(
+        20_000,
+        ge=1,
+        description="per partition, recounted by the resident loop; the loads recount the tail",
+    )
+    anomaly_training: timedelta = Field(
+        timedelta(days=35), description="history that an anomaly check learns from"
+    )
+    anomaly_tested_hours: int = Field(
+        3, ge=1, description="newest closed hours that are judged, and left out of the training"
+    )
+    anomaly_min_days: int = Field(
+        7, ge=2, description="days an hour of the day must have been seen; before: cold start"
+    )
     min_correlation_share: float = Field(
         0.90,
         ge=0,
@@ -174,6 +215,55 @@ class QualitySettings(Section):
     max_event_delay: timedelta = Field(
         timedelta(hours=1),
         description="newest accepted event behind the newest message; above: a warning",
+    )
+
+
+class IncidentSettings(Section):
+    """Incidents and how far the platform may go in mending by itself."""
+
+    url: SecretStr | None = Field(
+        None, description="SQLAlchemy address of the incident database; absent: SQLite under home"
+    )
+    max_attempts: int = Field(3, ge=0, description="remediations of one incident; then a person")
+    first_pause: timedelta = Field(
+        timedelta(seconds=20), description="before the second attempt; doubled for each further one"
+    )
+    watch_for: timedelta = Field(
+        timedelta(hours=6),
+        description="an incident that only its source can end is escalated after so long",
+    )
+
+
+class AlertSettings(Section):
+    """Who is told. Without any address alerts are only logged."""
+
+    slack_webhook_url: SecretStr | None = Field(
+        None, description="Slack, or whatever takes Slack's incoming-webhook format"
+    )
+    webhook_url: SecretStr | None = Field(None, description="gets each alert as a JSON document")
+    webhook_secret: SecretStr | None = Field(
+        None, description="signs the document: X-Adx-Signature is sha256=<HMAC of the body>"
+    )
+    ui_url: str = Field(
+        "http://127.0.0.1:3000", description="Dagster's address, for the links in alerts"
+    )
+    timeout_seconds: float = Field(10.0, gt=0)
+    max_attempts: int = Field(8, ge=1, description="deliveries of one alert to one address")
+
+
+class LogSettings(Section):
+    """How logs are written."""
+
+    format: Literal["text", "json"] = Field("text", description="json: one ECS document a line")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class HygieneSettings(Section):
+    """How long Dagster's own records are kept."""
+
+    keep_runs: timedelta = Field(timedelta(days=30), description="finished runs and their events")
+    keep_events: timedelta = Field(
+        timedelta(days=14), description="materialisations and check results outside of runs"
     )
 
 
@@ -204,10 +294,15 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
+    follow: FollowSettings = FollowSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     privacy: PrivacySettings = PrivacySettings()
     refine: RefineSettings = RefineSettings()
     quality: QualitySettings = QualitySettings()
+    incidents: IncidentSettings = IncidentSettings()
+    alerts: AlertSettings = AlertSettings()
+    logs: LogSettings = LogSettings()
+    hygiene: HygieneSettings = HygieneSettings()
     automation: Literal["on", "off"] = Field(
         "off", description="whether Dagster's sensors and schedules start switched on"
     )
@@ -269,6 +364,16 @@ class Settings(BaseSettings):
     def published_dir(self) -> Path:
         """Folder of the read-only snapshots that people query."""
         return self.warehouse.published_dir or self.home / "published"
+
+    @property
+    def incidents_url(self) -> SecretStr:
+        """SQLAlchemy address of the incident database."""
+        return self.incidents.url or SecretStr(f"sqlite:///{self.home / 'incidents.sqlite'}")
+
+    @property
+    def report_path(self) -> Path:
+        """The HTML report that the ``report`` asset writes."""
+        return self.home / "report" / "report.html"
 
     @property
     def dbt_target_dir(self) -> Path:
