@@ -43,6 +43,7 @@ bench: $(VENV)/.test-ready ## measure speed and memory on this machine and print
 lock: ## resolve the dependencies again (needs uv)
 	$(LOCK) --extra embedded -o requirements/runtime.lock
 	$(LOCK) --extra embedded --extra spark --group test --group lint -o requirements/dev.lock
+	$(LOCK) --extra shared -o requirements/shared.lock
 
 clean: ## stop the local services and delete all local state (the environment stays)
 	@if [ -x "$(ADX)" ]; then "$(ADX)" down; fi

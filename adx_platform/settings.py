@@ -283,6 +283,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="ADX_",
         env_nested_delimiter="__",
+        # Compose and Kubernetes hand through what is not set as an empty text.
+        env_ignore_empty=True,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,

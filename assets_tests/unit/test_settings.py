@@ -224,3 +224,11 @@ def test_home_does_not_depend_on_where_a_later_step_runs(
     settings = load_settings()
     monkeypatch.chdir(tmp_path.parent)
     assert settings.home == tmp_path / "state"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADX_ALERTS__SLACK_WEBHOOK_URL", "")
+    monkeypatch.setenv("ADX_PROFILE", "")
+    settings = load_settings()
+    assert settings.alerts.slack_webhook_url is None
+    assert settings.profile == "local"
