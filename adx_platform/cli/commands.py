@@ -80,6 +80,11 @@ COMMANDS = (
         "query", "query", "Run one query on the current published snapshot (schema `marts`)."
     ),
     CommandEntry(
+        "trace",
+        "trace",
+        "Trace a row by its `load_id` to the lake commit and the Kafka offsets that it came from.",
+    ),
+    CommandEntry(
         "report",
         "report",
         "Show events per stage, the conservation verdict, campaigns and attribution.",

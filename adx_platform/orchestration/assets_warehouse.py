@@ -14,7 +14,7 @@ import dagster as dg
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.automation import load_condition
-from adx_platform.orchestration.metadata import column_schema
+from adx_platform.orchestration.metadata import column_schema, trace_table
 from adx_platform.orchestration.resources import Line
 from adx_platform.orchestration.retries import TRANSIENT_RETRIES, permanent_failures
 from adx_platform.warehouse.base import LoadRange
@@ -93,12 +93,14 @@ def published_asset(marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, line: dg.ResourceParam[Line]
     ) -> dg.MaterializeResult[Any]:
         report = line.publish(context.run.run_id)
+        newest = line.trace(up_to=line.newest_load())
         return dg.MaterializeResult(
             data_version=dg.DataVersion(report.build_id),
             metadata={
                 "dagster/row_count": sum(report.rows.values()),
                 "rows": dg.JsonMetadataValue(report.rows),
                 "snapshot": dg.MetadataValue.path(report.snapshot),
+                "traced_to": trace_table(newest),
             },
         )
 
@@ -137,6 +139,7 @@ def _load_result(table: Table, reports: Sequence[LoadReport]) -> dg.MaterializeR
             "dagster/partition_row_count": sum(r.inserted.get(table.name, 0) for r in reports),
             "removed_rows": sum(r.removed.get(table.name, 0) for r in reports),
             "load_ids": dg.JsonMetadataValue(load_ids),
+            **_links(table),
             "lake_versions": dg.JsonMetadataValue({r.stream: r.lake_version for r in reports}),
             "offset_ranges": dg.JsonMetadataValue([_range(p) for r in reports for p in r.forward]),
             "replaced_ranges": dg.JsonMetadataValue(
@@ -145,6 +148,13 @@ def _load_result(table: Table, reports: Sequence[LoadReport]) -> dg.MaterializeR
             "seconds": sum(report.seconds for report in reports),
         },
     )
+
+
+def _links(table: Table) -> dict[str, dg.MetadataValue[Any]]:
+    return {
+        f"committed_in_{stream}": dg.MetadataValue.asset(keys.events_key(stream))
+        for stream in _streams_of(table)
+    }
 
 
 def _range(part: LoadRange) -> dict[str, Any]:

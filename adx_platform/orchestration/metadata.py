@@ -15,6 +15,7 @@ import dagster as dg
 from adx_platform.contracts.columns import Column
 from adx_platform.quality.conservation import OffsetEquation
 from adx_platform.quality.metrics import Share
+from adx_platform.warehouse.tracing import TracedLoad
 
 
 def column_schema(columns: Iterable[Column]) -> dict[str, dg.TableSchema]:
@@ -63,6 +64,29 @@ def equations_result(
     )
 
 
+def trace_table(loads: Iterable[TracedLoad]) -> dg.TableMetadataValue:
+    """Where the newest rows of a table come from: load, lake commit, offsets."""
+    return dg.TableMetadataValue(
+        records=[
+            dg.TableRecord(
+                {
+                    "stream": load.stream,
+                    "load_id": load.load_id,
+                    "lake_version": load.lake_version,
+                    "topic_id": part.topic_id,
+                    "partition": part.partition,
+                    "start": part.start,
+                    "end": part.end,
+                    "kind": part.kind,
+                }
+            )
+            for load in loads
+            for part in load.ranges
+        ],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in _TRACE_COLUMNS]),
+    )
+
+
 def share_result(
     share: Share,
     *,
@@ -89,6 +113,17 @@ def share_result(
         },
     )
 
+
+_TRACE_COLUMNS = (
+    "stream",
+    "load_id",
+    "lake_version",
+    "topic_id",
+    "partition",
+    "start",
+    "end",
+    "kind",
+)
 
 _EQUATION_COLUMNS = (
     "layer",

@@ -24,6 +24,7 @@ from adx_platform.warehouse.loader import LoadReport, load_pending
 from adx_platform.warehouse.publish import PublishReport, publish
 from adx_platform.warehouse.references import load_reference_data
 from adx_platform.warehouse.selection import open_warehouse
+from adx_platform.warehouse.tracing import TracedLoad, newest_loads
 
 # A load or a build holds the file for seconds; a run that meets one waits instead of failing.
 WAREHOUSE_WAIT_SECONDS = 60.0
@@ -93,6 +94,11 @@ class Line:
         """The newest load; 0 if nothing was loaded yet."""
         with self.warehouse() as warehouse:
             return warehouse.latest_load()
+
+    def trace(self, *, up_to: int) -> tuple[TracedLoad, ...]:
+        """Of each stream the newest load not after ``up_to``: its commit and offsets."""
+        with self.warehouse() as warehouse:
+            return newest_loads(warehouse.query, up_to=up_to)
 
     def model_rows(self) -> dict[str, int]:
         """Rows of every table that dbt has built, by the model's name."""
