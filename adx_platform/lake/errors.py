@@ -40,3 +40,11 @@ class UnaccountedOffsets(LakeError):
 
 class RawPastRetention(LakeError):
     """Raw rows that are needed were removed from the landing by its retention."""
+
+
+class LakeFileDamaged(LakeError):
+    """A file that the table counts on is missing, cut short or unreadable; the message names it."""
+
+
+class LakeBeyondRepair(LakeError):
+    """Offsets that neither the lake nor the broker has any more; nothing was invented for them."""

@@ -16,6 +16,7 @@ import xxhash
 from deltalake import DeltaTable
 
 from adx_platform.lake.commits import cursor_app_id
+from adx_platform.lake.integrity import damage_explained
 from adx_platform.lake.restated import restated_app_id
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import LakeTable, events_table, raw_table
@@ -55,6 +56,16 @@ class Snapshot:
             return pl.scan_pyarrow_dataset(self.handle.to_pyarrow_dataset())
         return pl.scan_delta(self.handle, storage_options=self.table.storage.scan_options)
 
+    def collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """The rows of a query on :meth:`scan`.
+
+        Raises:
+            LakeFileDamaged: a file of the table is missing or unreadable.
+            LakeUnavailable: the storage failed.
+        """
+        with damage_explained(self.table, f"reading table {self.table.name}"):
+            return rows.collect()
+
     def read(
         self,
         topic_id: str,
@@ -75,6 +86,7 @@ class Snapshot:
                 declared column that the stored table does not have yet is null.
 
         Raises:
+            LakeFileDamaged: a file of the table is missing or unreadable.
             LakeUnavailable: the storage failed.
         """
         names = list(columns) if columns is not None else self.table.schema.names()
@@ -90,19 +102,15 @@ class Snapshot:
             for name in names
             if name not in stored
         ]
-        with self.table.storage.explained(f"reading table {self.table.name}"):
-            return rows.with_columns(absent).sort("offset").select(names).collect()
+        return self.collect(rows.with_columns(absent).sort("offset").select(names))
 
     def first_offset(self, topic_id: str, partition: int) -> int | None:
         """The lowest stored offset of a partition; ``None`` if there is no row."""
-        with self.table.storage.explained(f"reading table {self.table.name}"):
-            value = (
-                self.scan()
-                .filter(pl.col("topic_id") == topic_id, pl.col("partition") == partition)
-                .select(pl.col("offset").min())
-                .collect()
-                .item()
-            )
+        value = self.collect(
+            self.scan()
+            .filter(pl.col("topic_id") == topic_id, pl.col("partition") == partition)
+            .select(pl.col("offset").min())
+        ).item()
         return None if value is None else int(value)
 
 
@@ -200,20 +208,18 @@ def _last_row(
     """(offset, Kafka timestamp in ms, ``column``) of the last message below ``before_offset``."""
     for window in _LOOK_BACK:
         start = 0 if window is None else max(0, before_offset - window)
-        with snapshot.table.storage.explained(f"reading table {snapshot.table.name}"):
-            rows = (
-                snapshot.scan()
-                .filter(
-                    pl.col("topic_id") == topic_id,
-                    pl.col("partition") == partition,
-                    pl.col("offset") >= start,
-                    pl.col("offset") < before_offset,
-                    is_message,
-                )
-                .select("offset", pl.col("kafka_timestamp").dt.epoch("ms"), column)
-                .top_k(1, by="offset")
-                .collect()
+        rows = snapshot.collect(
+            snapshot.scan()
+            .filter(
+                pl.col("topic_id") == topic_id,
+                pl.col("partition") == partition,
+                pl.col("offset") >= start,
+                pl.col("offset") < before_offset,
+                is_message,
             )
+            .select("offset", pl.col("kafka_timestamp").dt.epoch("ms"), column)
+            .top_k(1, by="offset")
+        )
         if rows.height:
             return rows.row(0)
         if start == 0:

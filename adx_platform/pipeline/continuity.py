@@ -7,7 +7,9 @@ filled again while nobody polled passes every comparison of offsets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import polars as pl
 
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import Stream
@@ -31,7 +33,7 @@ class ContinuityCheck:
         self._platform = platform
         self._stream = stream
         self._topic_id = topic_id
-        self._known: dict[tuple[int, int], StoredMessage] = {}
+        self._known: dict[int, tuple[int, StoredMessage]] = {}
 
     def require_same_topic(
         self,
@@ -71,21 +73,45 @@ class ContinuityCheck:
             if gap is None:
                 self._compare(partition, comparable[partition], time_ms, value)
 
+    def remember(self, raw: pl.DataFrame, ranges: Iterable[OffsetRange]) -> None:
+        """Keep the last message of what was just landed, so that nobody has to read it again.
+
+        Args:
+            raw: the landed rows.
+            ranges: what they account for; their ends are the committed offsets now.
+        """
+        messages = raw.filter(pl.col("gap_kind").is_null())
+        newest = messages.group_by("partition").agg(
+            pl.col("offset", "kafka_timestamp", "value").top_k_by("offset", 1).first()
+        )
+        last = {
+            partition: StoredMessage(offset, time_ms, payload_fingerprint(value))
+            for partition, offset, time_ms, value in newest.select(
+                "partition", "offset", pl.col("kafka_timestamp").dt.epoch("ms"), "value"
+            ).iter_rows()
+        }
+        for item in ranges:
+            if item.partition in last:
+                self._known[item.partition] = (item.end, last[item.partition])
+            elif self._known.get(item.partition, (None,))[0] == item.start:
+                # Only gaps came: the last message still is the one before them.
+                self._known[item.partition] = (item.end, self._known[item.partition][1])
+
     def _stored(self, landing: Snapshot, partition: int, offset: int) -> StoredMessage | None:
-        key = (partition, offset)
-        if key not in self._known:
-            found = last_message(landing, self._topic_id, partition, offset)
-            if found is None:
-                # The landing keeps raw bytes for days only; the refined rows keep their hash.
-                events = events_snapshot(
-                    self._platform.storage, self._stream.topic, self._stream.events_schema
-                )
-                if events is not None:
-                    found = last_refined_message(events, self._topic_id, partition, offset)
-            if found is None:
-                return None
-            self._known[key] = found
-        return self._known[key]
+        known = self._known.get(partition)
+        if known is not None and known[0] == offset:
+            return known[1]
+        found = last_message(landing, self._topic_id, partition, offset)
+        if found is None:
+            # The landing keeps raw bytes for days only; the refined rows keep their hash.
+            events = events_snapshot(
+                self._platform.storage, self._stream.topic, self._stream.events_schema
+            )
+            if events is not None:
+                found = last_refined_message(events, self._topic_id, partition, offset)
+        if found is not None:
+            self._known[partition] = (offset, found)
+        return found
 
     def _compare(
         self, partition: int, stored: StoredMessage, time_ms: int | None, value: bytes | None

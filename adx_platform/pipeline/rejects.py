@@ -101,12 +101,11 @@ def list_rejects(
     rows = _rejected(events)
     if reason is not None:
         rows = rows.filter(pl.col("reason_code") == reason)
-    with platform.storage.explained(f"reading table {events.table.name}"):
-        found = (
-            rows.sort(["kafka_timestamp", "partition", "offset"], descending=True, nulls_last=True)
-            .head(limit)
-            .collect()
-        )
+    found = events.collect(
+        rows.sort(
+            ["kafka_timestamp", "partition", "offset"], descending=True, nulls_last=True
+        ).head(limit)
+    )
     return [Reject(stream, *row) for row in found.iter_rows()]
 
 
@@ -136,8 +135,7 @@ def show_reject(
         )
         if topic_id is not None:
             rows = rows.filter(pl.col("topic_id") == topic_id)
-        with platform.storage.explained(f"reading table {events.table.name}"):
-            found = rows.collect()
+        found = events.collect(rows)
     if found.is_empty():
         raise LakeError(
             f"no record was rejected at {where}; `adx rejects ls` shows those that were"

@@ -132,18 +132,16 @@ def _bounds(
 def _begins(snapshot: Snapshot, key: PartitionKey, before: int) -> bool:
     """Whether the partition has a row before offset ``before``."""
     topic_id, partition = key
-    with snapshot.table.storage.explained(f"reading table {snapshot.table.name}"):
-        found = (
-            snapshot.scan()
-            .filter(
-                pl.col("topic_id") == topic_id,
-                pl.col("partition") == partition,
-                pl.col("offset") < before,
-            )
-            .select("offset")
-            .head(1)
-            .collect()
+    found = snapshot.collect(
+        snapshot.scan()
+        .filter(
+            pl.col("topic_id") == topic_id,
+            pl.col("partition") == partition,
+            pl.col("offset") < before,
         )
+        .select("offset")
+        .head(1)
+    )
     return found.height > 0
 
 
@@ -165,5 +163,4 @@ def _collect(
         reaches = pl.col("offset") + pl.col("gap_length").fill_null(1) > start
         other = (pl.col("topic_id") != topic_id) | (pl.col("partition") != partition)
         rows = rows.filter(other | reaches)
-    with snapshot.table.storage.explained(f"reading table {snapshot.table.name}"):
-        return rows.select(columns).collect()
+    return snapshot.collect(rows.select(columns))

@@ -166,16 +166,13 @@ class LakeSource:
 
     def _first_offsets(self, key: TopicPartition, start: int, end: int, count: int) -> pl.Series:
         """The first ``count`` stored offsets of ``[start, end)``, ascending."""
-        with self.snapshot.table.storage.explained(f"reading table {self.snapshot.table.name}"):
-            return (
-                self.snapshot.scan()
-                .filter(
-                    pl.col("topic_id") == key.topic_id,
-                    pl.col("partition") == key.partition,
-                    pl.col("offset") >= start,
-                    pl.col("offset") < end,
-                )
-                .select(pl.col("offset").bottom_k(count).sort())
-                .collect()
-                .to_series()
+        return self.snapshot.collect(
+            self.snapshot.scan()
+            .filter(
+                pl.col("topic_id") == key.topic_id,
+                pl.col("partition") == key.partition,
+                pl.col("offset") >= start,
+                pl.col("offset") < end,
             )
+            .select(pl.col("offset").bottom_k(count).sort())
+        ).to_series()

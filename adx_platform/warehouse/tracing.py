@@ -80,7 +80,8 @@ def trace_loads(query: Query, load_ids: Collection[int]) -> tuple[TracedLoad, ..
     for load_id, *values in ranges.iter_rows():
         by_load.setdefault(int(load_id), []).append(TracedRange(*values))
     return tuple(
-        TracedLoad(*row, ranges=tuple(by_load.get(int(row[0]), ()))) for row in loads.iter_rows()
+        TracedLoad(**row, ranges=tuple(by_load.get(row["load_id"], ())))
+        for row in loads.rename({"row_count": "rows"}).iter_rows(named=True)
     )
 
 

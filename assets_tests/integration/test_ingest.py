@@ -20,6 +20,7 @@ from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.reading import events_snapshot, raw_snapshot
 from adx_platform.lake.restatements import announce, list_restatements
 from adx_platform.pipeline import ingest as ingest_module
+from adx_platform.pipeline import lane as lane_module
 from adx_platform.pipeline.ingest import BatchReport, ingest_lane
 from adx_platform.pipeline.lags import lags
 from adx_platform.pipeline.platform import Platform, open_platform
@@ -193,7 +194,7 @@ def test_what_was_landed_but_not_refined_is_refined_first_and_without_a_broker(
         raise CrashError
 
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "refine_landed", crash)
+        patch.setattr(lane_module, "refine_landed", crash)
         with pytest.raises(CrashError):
             ingest_lane(platform, STREAM, 0)
     landed = offsets(raw_rows(platform))

@@ -13,7 +13,7 @@ from adx_platform.contracts.streams import AD_IMPRESSIONS
 from adx_platform.lake.cursors import landed_offsets, refined_offsets
 from adx_platform.lake.reading import events_snapshot
 from adx_platform.lake.storage import LakeStorage
-from adx_platform.pipeline import ingest as ingest_module
+from adx_platform.pipeline import lane as lane_module
 from adx_platform.pipeline import refining as refining_module
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.lags import lags
@@ -69,7 +69,7 @@ def test_what_an_old_incarnation_left_unrefined_is_refined_after_the_topic_was_r
     platform: Platform, broker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "refine_landed", _crash)
+        patch.setattr(lane_module, "refine_landed", _crash)
         with pytest.raises(CrashError):
             ingest_lane(platform, STREAM, 1)
     broker.topic_id = "id-2"
@@ -117,7 +117,7 @@ def test_pending_rows_come_in_the_batches_that_were_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "refine_landed", _crash)
+        patch.setattr(lane_module, "refine_landed", _crash)
         with pytest.raises(CrashError):
             ingest_lane(with_batch(20), STREAM, 0)
     sizes = []
@@ -163,7 +163,7 @@ def test_any_sequence_of_crashes_leaves_every_offset_exactly_once(
                 raise CrashError
 
         with monkeypatch.context() as patch:
-            patch.setattr(ingest_module, "reach", reach)
+            patch.setattr(lane_module, "reach", reach)
             patch.setattr(refining_module, "reach", reach)
             try:
                 ingest_lane(platform, STREAM, 1)

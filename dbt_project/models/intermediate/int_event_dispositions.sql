@@ -15,6 +15,8 @@ select
     classified.topic_id,
     classified.partition_id,
     classified.kafka_offset,
+    classified.kafka_timestamp,
+    {% if stream == 'clicks_conversions' %}{{ adx.as_text('null') }}{% else %}classified.exchange_id{% endif %} as exchange_id,
     classified.disposition,
     classified.event_id,
     classified.event_time,

@@ -163,7 +163,9 @@ attribution_days as (
 
 changed_rejects as (
 
-    select rejects.event_date
+    select
+        rejects.event_date,
+        cast(coalesce(rejects.kafka_timestamp, cast(rejects.event_date as timestamp)) as date) as arrival_date
     from {{ ref('stg_rejects') }} as rejects
     cross join {{ ref('int_changed_loads') }} as loads
     where rejects.load_id > loads.from_load_id
@@ -215,6 +217,22 @@ days as (
     union
     select 'quality', changed_rejects.event_date
     from changed_rejects
+    union
+    -- A copy may change what became of one that arrived before it, and that one is touched too.
+    select 'arrival', touched_events.arrival_date
+    from touched_events
+    union
+    select 'arrival', changed_rejects.arrival_date
+    from changed_rejects
+    union
+    select 'exchange', auction_days.event_date
+    from auction_days
+    union
+    select 'exchange', impression_days.event_date
+    from impression_days
+    union
+    select 'exchange', click_days.event_date
+    from click_days
 
 )
 

@@ -56,6 +56,7 @@ with removed as (
 select
     {{ adx.as_text("'" ~ table ~ "'") }} as table_name,
     touched.event_date,
+    cast(touched.kafka_timestamp as date) as arrival_date,
     {%- for key in keys %}
     {% if key in present %}touched.{{ key }}{% else %}{{ adx.as_text('null') }} as {{ key }}{% endif %}{% if not loop.last %},{% endif %}
     {%- endfor %}
@@ -65,6 +66,8 @@ union
 select
     removed.table_name,
     removed.event_date,
+    {#- The offset came again in the same load, at the time at which it arrived. #}
+    cast(null as date) as arrival_date,
     {%- for key in keys %}
     removed.{{ key }}{% if not loop.last %},{% endif %}
     {%- endfor %}
