@@ -91,7 +91,18 @@ class LakeSettings(Section):
     s3_allow_http: bool = False
     checkpoint_interval: int = Field(50, ge=1, description="commits between Delta checkpoints")
     raw_retention: timedelta = Field(
-        timedelta(days=7), description="undecoded bytes are kept this long"
+        timedelta(days=7),
+        description="undecoded bytes are kept this long, by the Kafka clock of their topic",
+    )
+    compact_below: int = Field(
+        32 * 1024 * 1024, ge=1, description="bytes; smaller files are merged by the maintenance"
+    )
+    compact_from: int = Field(
+        16, ge=2, description="small files in one table that make merging them worthwhile"
+    )
+    vacuum_after: timedelta = Field(
+        timedelta(hours=6),
+        description="replaced files are kept this long for readers at an older version",
     )
 
 

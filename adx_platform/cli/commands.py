@@ -72,6 +72,11 @@ COMMANDS = (
         "Refine a past range again from its landed bytes, replacing exactly that range.",
     ),
     CommandEntry(
+        "maintain",
+        "maintain",
+        "Merge the lake's small files, drop raw bytes past retention, delete replaced files.",
+    ),
+    CommandEntry(
         "build",
         "warehouse",
         "Load what was refined, build and test the models, publish the marts if all is green.",

@@ -17,6 +17,7 @@ from adx_platform.orchestration.assets_warehouse import published_asset, raw_tab
 from adx_platform.orchestration.checks import all_checks
 from adx_platform.orchestration.dbt_project import dbt_resource, require_manifest
 from adx_platform.orchestration.jobs import make_jobs
+from adx_platform.orchestration.maintenance import maintenance_job, maintenance_schedule
 from adx_platform.orchestration.resources import Line
 from adx_platform.orchestration.schedules import make_schedules
 from adx_platform.orchestration.sensors import (
@@ -48,8 +49,8 @@ def build_defs(
             published_asset(marts_keys(require_manifest(settings))),
         ],
         asset_checks=all_checks(),
-        jobs=jobs.all(),
-        schedules=make_schedules(settings, jobs),
+        jobs=[*jobs.all(), maintenance_job()],
+        schedules=[*make_schedules(settings, jobs), maintenance_schedule(settings)],
         sensors=[
             planner_sensor(settings, jobs.ingest),
             reference_sensor(settings, jobs.reference),

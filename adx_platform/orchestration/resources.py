@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from adx_platform.contracts.streams import stream_named
+from adx_platform.lake.maintenance import UpkeepReport
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.lags import PartitionLag, lags
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.reports import BatchReport
+from adx_platform.pipeline.upkeep import maintain_lake
 from adx_platform.quality.marts_rows import Unbuilt, model_rows, unbuilt
 from adx_platform.reference.files import ReferenceData, load_reference
 from adx_platform.settings import Settings
@@ -83,6 +85,10 @@ class Line:
         """Load what the lake has of ``stream`` and the warehouse lacks."""
         with self.warehouse() as warehouse:
             return load_pending(warehouse, self.storage, stream)
+
+    def maintain(self) -> list[UpkeepReport]:
+        """Merge, drop and clean up in every table of the lake."""
+        return list(maintain_lake(self.storage, self.settings.lake))
 
     def load_reference(self) -> tuple[ReferenceData, tuple[str, ...]]:
         """Read the reference files and load the tables that changed."""

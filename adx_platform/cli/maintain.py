@@ -1,0 +1,38 @@
+"""`adx maintain`: the lake's upkeep by hand.
+
+Belongs here: the command. Does not belong here: the upkeep (``pipeline.upkeep``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from adx_platform.cli.inputs import checked_settings
+from adx_platform.cli.output import print_json, stderr, stdout
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.pipeline.upkeep import maintain_lake
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command to ``app``."""
+    app.command("maintain")(maintain)
+
+
+def maintain(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False
+) -> None:
+    """Merge the lake's small files, drop raw bytes past retention, delete replaced files.
+
+    Safe while everything else runs; in Dagster the schedule `maintenance` does it.
+    """
+    settings = checked_settings()
+    with stderr.status("maintaining the lake"):
+        reports = list(maintain_lake(LakeStorage.from_settings(settings), settings.lake))
+    if as_json:
+        print_json([asdict(report) for report in reports])
+        return
+    for report in reports:
+        stdout.print(report.explain(), markup=False, soft_wrap=True)

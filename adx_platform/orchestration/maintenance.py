@@ -1,0 +1,60 @@
+"""The lake's upkeep as a job and a schedule.
+
+Belongs here: when it runs, and its report. Does not belong here: the upkeep (``pipeline.upkeep``).
+"""
+
+# No postponed annotations here: Dagster reads the type of `context` as an object.
+
+import dagster as dg
+
+from adx_platform.orchestration.automation import schedule_status
+from adx_platform.orchestration.resources import Line
+from adx_platform.orchestration.retries import TRANSIENT_RETRIES, permanent_failures
+from adx_platform.settings import Settings
+
+MAINTENANCE_JOB = "maintain_lake"
+
+
+def maintenance_job() -> dg.JobDefinition:
+    """Merge small files, drop raw bytes past retention, delete what is replaced."""
+
+    @dg.op(
+        name="maintain_lake",
+        retry_policy=TRANSIENT_RETRIES,
+        description="Upkeep of every lake table; safe beside ingest, loads and repairs.",
+    )
+    def maintain(context: dg.OpExecutionContext, line: dg.ResourceParam[Line]) -> None:
+        with permanent_failures():
+            reports = line.maintain()
+        for report in reports:
+            context.log.info(report.explain())
+        context.add_output_metadata(
+            {
+                "files_merged": sum(report.merged for report in reports),
+                "files_written": sum(report.into for report in reports),
+                "files_deleted": sum(report.deleted for report in reports),
+                "raw_rows_dropped": sum(report.dropped for report in reports),
+            }
+        )
+
+    @dg.job(
+        name=MAINTENANCE_JOB,
+        executor_def=dg.in_process_executor,
+        description="Keep the lake's tables cheap: merge, drop what is past retention, clean up.",
+    )
+    def maintain_lake() -> None:
+        maintain()
+
+    return maintain_lake
+
+
+def maintenance_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Every ten minutes: a resident loop makes thousands of small files in an hour."""
+    return dg.ScheduleDefinition(
+        name="maintenance",
+        job_name=MAINTENANCE_JOB,
+        cron_schedule="*/10 * * * *",
+        execution_timezone="UTC",
+        default_status=schedule_status(settings),
+        description="Merges small files and deletes what is past its retention.",
+    )

@@ -1,0 +1,50 @@
+"""The lake's scheduled upkeep: every table of every stream, one after the other.
+
+Belongs here: which upkeep each table gets, and in which order. Does not belong here: doing it to
+one table (``lake.maintenance``), or when (``orchestration``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adx_platform.contracts.streams import STREAMS
+from adx_platform.lake.cursors import refined_offsets
+from adx_platform.lake.maintenance import (
+    UpkeepReport,
+    delete_replaced_files,
+    drop_expired_raw,
+    merge_small_files,
+)
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.lake.tables import events_table, raw_table
+from adx_platform.settings import LakeSettings
+
+
+def maintain_lake(storage: LakeStorage, settings: LakeSettings) -> Iterator[UpkeepReport]:
+    """Drop expired raw rows, merge small files, delete replaced ones; a report for each table.
+
+    Safe beside everything else, and safe to interrupt: each step is one commit.
+
+    Raises:
+        LakeUnavailable: the storage failed; what was done stays done.
+    """
+    for stream in STREAMS.values():
+        raw = raw_table(storage, stream.topic)
+        expired = drop_expired_raw(
+            raw, settings.raw_retention, refined=refined_offsets(storage, stream.topic)
+        )
+        for table in (raw, events_table(storage, stream.topic, stream.events_schema)):
+            merged = merge_small_files(
+                table, below=settings.compact_below, at_least=settings.compact_from
+            )
+            cleaned = delete_replaced_files(table, settings.vacuum_after)
+            dropped = expired if table is raw else UpkeepReport(table.name)
+            yield UpkeepReport(
+                table.name,
+                merged=merged.merged,
+                into=merged.into,
+                dropped=dropped.dropped,
+                deleted=cleaned.deleted,
+                skipped="; ".join(filter(None, (dropped.skipped, merged.skipped))),
+            )
