@@ -13,7 +13,7 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from adx_platform.contracts.dispositions import ReasonCode
-from adx_platform.contracts.frames import contract_model
+from adx_platform.contracts.frames import breaks_contract, contract_model
 from adx_platform.contracts.streams import Stream, stream_named
 
 _WIRE_NAMES: dict[str, dict[str, str]] = {
@@ -76,19 +76,27 @@ def _judging_model(stream: str, record_type: str) -> pa.DataFrameSchema:
 
 
 def _model_faults(stream: Stream, record_type: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """What the contract's model says. It is asked about rows that break it, and those alone."""
+    suspects = rows.with_row_index("at").filter(breaks_contract(stream.name, record_type))
+    if suspects.is_empty():
+        return _RANKED_SCHEMA.to_frame()
     model = _judging_model(stream.name, record_type)
     try:
-        model.validate(rows.select(list(model.columns)), lazy=True)
+        model.validate(suspects.select(list(model.columns)), lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases
     else:
-        return _RANKED_SCHEMA.to_frame()
+        raise RuntimeError(
+            f"{suspects.height} refined rows of {stream.name} break the contract's expression but "
+            "not its model: the two must say the same"
+        )
     if cases["index"].null_count():
         whole = cases.filter(pl.col("index").is_null())["check"].unique().sort().to_list()
         raise RuntimeError(
             f"refined rows of {stream.name} do not have the contract's columns: {', '.join(whole)}"
         )
-    return _ranked(stream, record_type, cases)
+    positions = suspects["at"].gather(cases["index"].cast(pl.UInt32))
+    return _ranked(stream, record_type, cases.with_columns(index=positions))
 
 
 def _ranked(stream: Stream, record_type: str, cases: pl.DataFrame) -> pl.DataFrame:

@@ -6,8 +6,10 @@ from typing import Any
 import pandera.errors
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from adx_platform.contracts.frames import columns_of, contract_model
+from adx_platform.contracts.frames import breaks_contract, columns_of, contract_model
 from adx_platform.contracts.streams import STREAMS
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -161,3 +163,50 @@ def test_another_type_or_column_is_refused() -> None:
         model.validate(frame.drop("click_id"), lazy=True)
     with pytest.raises(pandera.errors.SchemaErrors):
         model.validate(frame.with_columns(extra=pl.lit(1)), lazy=True)
+
+
+TEXTS = [
+    *("", " ", "e", "EUR", "eur", "EURO", "EUR\n", "0" * 32, "f" * 64, "F" * 64),
+    *("accepted", "rejected", "duplicate", "viewable", "billing", "loss", "site", "ctv"),
+    *("user_agent", "click", "conversion", "ad_impression", "bid_request"),
+]
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    pl.String: st.one_of(st.none(), st.sampled_from(TEXTS)),
+    pl.Int32: st.one_of(st.none(), st.integers(-2, 3)),
+    pl.Int64: st.one_of(st.none(), st.integers(-2, 3), st.just(-(2**63)), st.just(2**63 - 1)),
+    pl.Float64: st.one_of(
+        st.none(), st.sampled_from([0.0, -0.0, 100.0, 100.1, -1e-9, float("nan"), float("inf")])
+    ),
+    pl.Boolean: st.sampled_from([None, True, False]),
+}
+
+
+@st.composite
+def changed_rows(draw: st.DrawFn) -> tuple[str, str, list[dict[str, Any]]]:
+    """A record type, and good rows of it with up to three columns changed to anything."""
+    stream, record_type = draw(st.sampled_from(list(GOOD)))
+    schema = STREAMS[stream].events_schema
+    changes = st.dictionaries(
+        st.sampled_from([n for n, t in schema.items() if t in VALUES]), st.none(), max_size=3
+    )
+    rows = [
+        {name: draw(VALUES[schema[name]]) for name in chosen}
+        for chosen in draw(st.lists(changes, min_size=1, max_size=8))
+    ]
+    return stream, record_type, rows
+
+
+@settings(max_examples=100, deadline=None)
+@given(changed_rows())
+def test_the_expression_says_what_the_model_says(
+    case: tuple[str, str, list[dict[str, Any]]],
+) -> None:
+    stream, record_type, changes = case
+    good = {**ENVELOPE, **GOOD[stream, record_type], "record_type": record_type}
+    frame = pl.DataFrame(
+        [good | change for change in changes], schema=STREAMS[stream].events_schema
+    )
+    broken = frame.select(breaks_contract(stream, record_type)).to_series()
+    expected = {row for row, _, _ in failing_rows(stream, record_type, changes)}
+    assert set(broken.arg_true().to_list()) == expected
+    assert broken.null_count() == 0
