@@ -7,7 +7,7 @@ where they are kept (``store``).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from adx_platform.contracts.offsets import OffsetRange
@@ -127,6 +127,30 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """How far the platform may go with one incident; taken from the settings when it is opened.
+
+    Attributes:
+        max_attempts: remediations; then a person is asked for.
+        first_pause: before the second one; doubled for each further one.
+        watch_for: an incident that lasts longer than this is escalated, whatever was tried.
+    """
+
+    max_attempts: int = 3
+    first_pause: timedelta = timedelta(seconds=20)
+    watch_for: timedelta = timedelta(hours=6)
+
+    def pause_after(self, number: int) -> timedelta:
+        """How long to wait after the ``number``-th attempt; never longer than ``watch_for``."""
+        pause = self.first_pause
+        for _ in range(number - 1):
+            if pause >= self.watch_for:
+                break
+            pause *= 2
+        return min(pause, self.watch_for)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One remediation: a row of the audit.
 
@@ -139,6 +163,7 @@ class Attempt:
         succeeded: whether it ended without an error; null while it is at work.
         detail: what it did, or why it failed.
         passed_after: whether the incident's checks passed afterwards; null until they were run.
+        checks: keys of the checks that failed when it began: those that it is judged by.
     """
 
     number: int
@@ -149,6 +174,7 @@ class Attempt:
     succeeded: bool | None = None
     detail: str = ""
     passed_after: bool | None = None
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +200,9 @@ class Incident:
         next_attempt_at: not before this; null: nothing is due.
         acknowledged_by: who has taken it over.
         note: what they said.
+        budget: how far the platform may go with it.
+        escalated_at: when a person was asked for; stays when it is resolved afterwards.
+        acknowledged_at: when it was taken over.
     """
 
     incident_id: str
@@ -193,8 +222,73 @@ class Incident:
     next_attempt_at: datetime | None = None
     acknowledged_by: str | None = None
     note: str | None = None
+    budget: Budget = field(default=Budget())
+    escalated_at: datetime | None = None
+    acknowledged_at: datetime | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether every check of it passes again."""
         return self.state == State.RESOLVED
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether every attempt that it may have was made."""
+        return len(self.attempts) >= self.budget.max_attempts
+
+    @property
+    def running_attempt(self) -> Attempt | None:
+        """The attempt that is at work; there is never more than one."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and last.ended_at is None else None
+
+
+class NoticeKind(StrEnum):
+    """What people are told about an incident, each once."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    ACKNOWLEDGED = "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a notice fared on one channel.
+
+    Attributes:
+        channel: name of the channel, for example ``slack``.
+        attempts: how often it was tried.
+        delivered_at: null while it was not delivered.
+        last_attempt_at: UTC.
+        reason: why the last try failed; null if it did not.
+    """
+
+    channel: str
+    attempts: int
+    delivered_at: datetime | None
+    last_attempt_at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell people: made in the transaction that changed the incident.
+
+    Attributes:
+        notice_id: stable, for example ``INC-0042/opened``.
+        kind: what happened.
+        incident: as it is now.
+        created_at: when it happened.
+        deliveries: one for each channel that was tried.
+    """
+
+    notice_id: str
+    kind: NoticeKind
+    incident: Incident
+    created_at: datetime
+    deliveries: tuple[Delivery, ...] = ()
+
+    def delivery(self, channel: str) -> Delivery | None:
+        """How it fared on ``channel``; null if that was not tried yet."""
+        return next((item for item in self.deliveries if item.channel == channel), None)
