@@ -16,13 +16,19 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" --quiet --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench
+.PHONY: help demo dev drill test check format lock clean bench
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo-ready ## install, then run the whole line once on this machine and print its report
 	@$(ADX) demo
+
+dev: $(VENV)/.demo-ready ## install, then run the living platform until Ctrl-C; options: ADX_ARGS="--speed 60"
+	@exec $(ADX) dev $(ADX_ARGS)
+
+drill: $(VENV)/.demo-ready ## install, then break the living platform twelve times and print the score
+	@exec $(ADX) drill $(ADX_ARGS)
 
 test: $(VENV)/.test-ready ## install, then run every test that this machine can run
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
@@ -46,8 +52,8 @@ lock: ## resolve the dependencies again (needs uv)
 	$(LOCK) --extra shared -o requirements/shared.lock
 
 clean: ## stop the local services and delete all local state (the environment stays)
-	@if [ -x "$(ADX)" ]; then "$(ADX)" down; fi
-	rm -rf .adx dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
+	@if [ -x "$(ADX)" ]; then "$(ADX)" down; ADX_HOME=.adx-dev "$(ADX)" down; fi
+	rm -rf .adx .adx-dev .adx-drill dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \

@@ -99,10 +99,18 @@ class LocalProcess:
             )
         _children[child.pid] = child
         started = Started(child.pid, start_marker(child.pid) or "ended", self.port)
+        self._remember(started)
+        return started
+
+    def record_this(self) -> None:
+        """Remember the calling process as this program."""
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        self._remember(Started(os.getpid(), start_marker(os.getpid()) or "ended", self.port))
+
+    def _remember(self, started: Started) -> None:
         draft = self.record.with_suffix(".tmp")
         draft.write_text(json.dumps(asdict(started)), encoding="utf-8")
         draft.replace(self.record)
-        return started
 
     def forget(self) -> None:
         """Delete the record of a process that has ended."""

@@ -30,7 +30,7 @@ from adx_platform.cli.market import (
 )
 from adx_platform.cli.output import stderr, stdout, table
 from adx_platform.cli.report import print_report
-from adx_platform.cli.services import running_broker
+from adx_platform.living.brokers import running_broker
 from adx_platform.reporting.line import gather_line_report
 from adx_platform.settings import Settings
 

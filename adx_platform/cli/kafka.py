@@ -16,7 +16,6 @@ import typer
 from adx_platform.cli.errors import WrongUsage
 from adx_platform.cli.inputs import known_streams, opened_platform, streams_at_broker
 from adx_platform.cli.output import print_json, progress_bar, stderr, stdout, table
-from adx_platform.cli.services import topic_config
 from adx_platform.codecs.framing import (
     FileFormat,
     FileProblem,
@@ -25,6 +24,7 @@ from adx_platform.codecs.framing import (
 )
 from adx_platform.codecs.registry import open_registry
 from adx_platform.contracts.streams import STREAMS
+from adx_platform.living.brokers import topic_config
 from adx_platform.pipeline.lags import lags
 from adx_platform.settings import current_settings
 from adx_platform.streams.admin import KafkaAdmin

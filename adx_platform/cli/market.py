@@ -16,6 +16,15 @@ from typing import Annotated
 import typer
 
 from adx_platform.cli.errors import WrongUsage
+from adx_platform.cli.live import (
+    DEFAULT_HISTORY_DAYS,
+    DEFAULT_PER_HOUR,
+    DEFAULT_SPEED,
+    HistoryOption,
+    PerHourOption,
+    SpeedOption,
+    follow_market,
+)
 from adx_platform.cli.output import print_json, progress_bar, stderr, stdout
 from adx_platform.codecs.registry import open_registry
 from adx_platform.contracts.streams import STREAMS
@@ -53,13 +62,33 @@ def simulate_market(
     *,
     send: Annotated[bool, typer.Option(help="Send the messages to the broker.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on for ever, on a faster clock, in place of --events."),
+    ] = False,
+    speed: SpeedOption = DEFAULT_SPEED,
+    per_hour: PerHourOption = DEFAULT_PER_HOUR,
+    history_days: HistoryOption = DEFAULT_HISTORY_DAYS,
 ) -> None:
     """Make an ad market with faults, its truth beside it, and send it.
 
     Written to the simulation folder: the messages, the reference data, and what became of each
     event. Running it again with the same arguments continues: nothing is made or sent twice.
+
+    With `--follow` the market has no end: some days at once, then on an accelerated clock until it
+    is stopped. Started again, it goes on where it was.
     """
     settings = current_settings()
+    if follow:
+        follow_market(
+            settings,
+            seed=seed,
+            start=start,
+            speed=speed,
+            per_hour=per_hour,
+            history_days=history_days,
+        )
+        return
     config = market_config(settings, events=events, days=days, seed=seed, start=start)
     messages = ensure_market(settings, config)
     feeds = feed_all(settings) if send else []

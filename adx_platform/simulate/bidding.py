@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import IntEnum
 from random import Random
 from zoneinfo import ZoneInfo
@@ -24,6 +24,8 @@ _PACING_SLACK = 0.12
 _BID_SIGMA = 0.35
 _DEAL_TAKEN = 0.5
 _HOURS_PER_DAY = 24
+# A local day begins at most 14 hours before UTC's and ends at most 12 hours after it.
+_REMEMBERED = timedelta(days=2)
 _CENT_MICROS = 10_000
 
 
@@ -81,6 +83,13 @@ class BidderState:
     local: dict[str, tuple[date, float]] = field(default_factory=dict)
     running: frozenset[str] = frozenset()
 
+    def forget_before(self, day: date) -> None:
+        """Let go of older days: a market that never stops must not grow."""
+        for spent in [key for key in self.spent_usd if key[1] < day]:
+            del self.spent_usd[spent]
+        for shown in [key for key in self.shown if key[2] < day]:
+            del self.shown[shown]
+
 
 class Bidder:
     """Decides for each impression offered; call :meth:`begin_hour` first."""
@@ -96,6 +105,7 @@ class Bidder:
         for name, zone in self._zones.items():
             local = at.astimezone(zone)
             self.state.local[name] = (local.date(), (local.hour + 1) / _HOURS_PER_DAY)
+        self.state.forget_before(at.date() - _REMEMBERED)
         self.state.running = frozenset(
             campaign.campaign_id
             for campaign in self._campaigns

@@ -21,7 +21,7 @@ from adx_platform.simulate.inventory import Inventory, Placement, Property
 from adx_platform.simulate.openrtb import RequestWriter
 from adx_platform.simulate.outcomes import Delivery, Offer
 from adx_platform.simulate.population import Person, Population
-from adx_platform.simulate.randomness import generator, log_normal, new_id
+from adx_platform.simulate.randomness import generator, log_normal, new_id, of_generation
 from adx_platform.simulate.seasonality import Hour
 from adx_platform.simulate.world import World
 
@@ -34,11 +34,26 @@ _SAME_EXCHANGE_AFTER_US = int(
 class Market:
     """A running market; state moves forward in time only."""
 
-    def __init__(self, config: MarketConfig, world: World) -> None:
-        self._rng = generator(config.seed, "market")
+    def __init__(
+        self,
+        config: MarketConfig,
+        world: World,
+        *,
+        population: Population | None = None,
+        generation: int = 0,
+    ) -> None:
+        """Open the market.
+
+        Args:
+            config: the market.
+            world: its business side.
+            population: who browses; absent: as many as the configuration's messages need.
+            generation: 0, 1, ...: each has ids and draws of its own over the same world.
+        """
+        self._rng = generator(config.seed, of_generation("market", generation))
         self._end_us = int(config.end.timestamp()) * behaviour.SECOND_US
         self._world = world
-        self._population = Population(config)
+        self._population = population or Population(config)
         self._inventory = Inventory(config, world)
         self._bidder = Bidder(world)
         self.requests = RequestWriter()

@@ -11,7 +11,7 @@ over everything that was sent, and share no code with the platform's own.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -64,6 +64,26 @@ class _Rows:
     def _close(self) -> None:
         self._closed.append(pl.DataFrame(self._open, schema=self._schema, orient="row"))
         self._open = []
+
+
+class MessageSink(Protocol):
+    """Where a sender's messages go."""
+
+    def content(self, event: Event) -> int:
+        """Note what an event says; returns a number for it."""
+
+    def add(
+        self,
+        event: Event,
+        encoded: Encoded,
+        *,
+        partition: int,
+        timestamp_ms: int,
+        fault: str | None,
+        content: int | None,
+        reason: ReasonCode | None = None,
+    ) -> None:
+        """Take one message; a broken one has a reason and no content."""
 
 
 class MessageLog:

@@ -21,6 +21,11 @@ def generator(seed: int, purpose: str) -> Random:
     return Random(f"{seed}/{purpose}")  # noqa: S311 (a market, not a secret: it must be repeatable)
 
 
+def of_generation(purpose: str, generation: int) -> str:
+    """The purpose's name for one generation of a market that was stopped and started again."""
+    return purpose if generation == 0 else f"{purpose}/{generation}"
+
+
 def new_id(rng: Random) -> str:
     """A version 4 UUID as text."""
     digits = f"{rng.getrandbits(128):032x}"

@@ -22,8 +22,8 @@ from adx_platform.simulate.events import (
     Event,
 )
 from adx_platform.simulate.malformed import Breaker
-from adx_platform.simulate.message_log import MessageLog
-from adx_platform.simulate.randomness import generator, log_normal
+from adx_platform.simulate.message_log import MessageSink
+from adx_platform.simulate.randomness import generator, log_normal, of_generation
 
 _LONGEST_LATE_MS = 72 * 3_600_000
 _REPEAT_MS = (1_000, 6 * 3_600_000)
@@ -40,8 +40,15 @@ _OUT_OF_BOUNDS = frozenset({"future", "too_old"})
 class Sender:
     """Turns events into messages of a log, with faults at the configured rates."""
 
-    def __init__(self, config: MarketConfig, encoder: EventEncoder, log: MessageLog) -> None:
-        self._rng = generator(config.seed, "faults")
+    def __init__(
+        self,
+        config: MarketConfig,
+        encoder: EventEncoder,
+        log: MessageSink,
+        *,
+        generation: int = 0,
+    ) -> None:
+        self._rng = generator(config.seed, of_generation("faults", generation))
         self._rates = config.faults
         self._partitions = config.partitions_per_topic
         self._end_ms = int(config.end.timestamp()) * 1_000
@@ -50,7 +57,9 @@ class Sender:
         self._future_us = int(config.bounds.future_tolerance.total_seconds() * 1.2) * 1_000_000
         self._old_us = int(config.bounds.oldest_accepted.total_seconds() * 1.03) * 1_000_000
         self._encoder = encoder
-        self._breaker = Breaker(encoder, generator(config.seed, "malformed"))
+        self._breaker = Breaker(
+            encoder, generator(config.seed, of_generation("malformed", generation))
+        )
         self._log = log
 
     def send(self, event: Event) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from adx_platform.cli import services
 from adx_platform.errors import AdxError
+from adx_platform.living.programs import installation, require_free
 from adx_platform.local_process import LocalProcess, Started, ask_to_stop, wait_until_ended
 from adx_platform.settings import KafkaSettings, load_settings
 
@@ -93,11 +94,11 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(AdxError, match=f"port {port} is taken .* `adx up --ui-port`"):
-            services._require_free(port)
-    services._require_free(None)
+            require_free(port)
+    require_free(None)
 
 
 def test_where_the_workspace_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ADX_WORKSPACE_DIR", str(tmp_path))
     with pytest.raises(AdxError, match="set ADX_WORKSPACE_DIR to the folder that has it"):
-        services._installation()
+        installation()
