@@ -12,20 +12,11 @@ they are masked in every repr and are never written to a file.
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -34,248 +25,48 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from adx_platform.settings_sections import (
+    LOCAL_PRIVACY_KEY,
+    AlertSettings,
+    FollowSettings,
+    HygieneSettings,
+    IncidentSettings,
+    IngestSettings,
+    KafkaSettings,
+    LakeSettings,
+    LogSettings,
+    PrivacySettings,
+    QualitySettings,
+    RefineSettings,
+    RegistrySettings,
+    Section,
+    WarehouseSettings,
+)
+
+__all__ = [
+    "LOCAL_PRIVACY_KEY",
+    "AlertSettings",
+    "FollowSettings",
+    "HygieneSettings",
+    "IncidentSettings",
+    "IngestSettings",
+    "KafkaSettings",
+    "LakeSettings",
+    "LogSettings",
+    "PrivacySettings",
+    "ProfileName",
+    "QualitySettings",
+    "RefineSettings",
+    "RegistrySettings",
+    "Section",
+    "Settings",
+    "WarehouseSettings",
+    "current_settings",
+    "load_settings",
+    "profile_defaults",
+]
+
 ProfileName = Literal["local", "aws", "hadoop"]
-
-# Not a secret: it only keeps the demo's pseudonyms stable between runs. `adx` refuses it for the
-# aws and hadoop profiles.
-LOCAL_PRIVACY_KEY = "adx-local-demo-key"
-
-
-class Section(BaseModel):
-    """One branch of the settings tree; unknown names are errors, so that typing errors show."""
-
-    # An error must not show the section that it is about: it may hold a password.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class KafkaSettings(Section):
-    """How to reach the broker and how topics are split into lanes."""
-
-    bootstrap_servers: str = Field("127.0.0.1:19092", description="host:port[,host:port...]")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_ca_location: Path | None = None
-    ssl_certificate_location: Path | None = None
-    ssl_key_location: Path | None = None
-    ssl_key_password: SecretStr | None = None
-    client_options: dict[str, str] = Field(
-        default_factory=dict, description="further librdkafka options, passed through as they are"
-    )
-    partitions_per_topic: int = Field(4, ge=1, description="used when `adx` creates a topic")
-    lanes_per_topic: int = Field(2, ge=1, description="lane = partition modulo this number")
-    request_timeout_seconds: float = Field(15.0, gt=0)
-
-
-class RegistrySettings(Section):
-    """Where Avro writer schemas are looked up."""
-
-    url: str | None = Field(
-        None, description="Confluent-compatible registry; absent: a file-backed one under home"
-    )
-    username: str | None = None
-    password: SecretStr | None = None
-
-
-class LakeSettings(Section):
-    """Where the Delta tables live and how they are kept."""
-
-    uri: str | None = Field(
-        None, description="file path, file://, s3:// or hdfs://; absent: <home>/lake"
-    )
-    s3_endpoint: str | None = Field(None, description="for S3-compatible stores")
-    s3_region: str = "us-east-1"
-    s3_access_key_id: str | None = Field(None, description="absent: the default AWS chain")
-    s3_secret_access_key: SecretStr | None = None
-    s3_allow_http: bool = False
-    checkpoint_interval: int = Field(50, ge=1, description="commits between Delta checkpoints")
-    raw_retention: timedelta = Field(
-        timedelta(days=7),
-        description="undecoded bytes are kept this long, by the Kafka clock of their topic",
-    )
-    compact_below: int = Field(
-        32 * 1024 * 1024, ge=1, description="bytes; smaller files are merged by the maintenance"
-    )
-    compact_from: int = Field(
-        16, ge=2, description="small files in one table that make merging them worthwhile"
-    )
-    vacuum_after: timedelta = Field(
-        timedelta(hours=6),
-        description="replaced files are kept this long for readers at an older version",
-    )
-
-
-class IngestSettings(Section):
-    """How large one range may be."""
-
-    max_records_per_batch: int = Field(100_000, ge=1, description="per lane and commit")
-    max_bytes_per_batch: int = Field(
-        256 * 1024 * 1024, ge=1, description="message values per lane and commit: bounds memory"
-    )
-    idle_timeout_seconds: float = Field(
-        30.0,
-        gt=0,
-        description="a range whose broker says nothing for so long fails, and is retried",
-    )
-
-
-class FollowSettings(Section):
-    """The resident loop, ``adx ingest --follow``."""
-
-    poll_interval: timedelta = Field(
-        timedelta(milliseconds=500), description="between two looks at the broker, when idle"
-    )
-    report_interval: timedelta = Field(
-        timedelta(seconds=10),
-        description="between two reports of one stream to Dagster: bounds the event log",
-    )
-    stop_timeout: timedelta = Field(
-        timedelta(seconds=20), description="a batch at work may take so long when it is stopped"
-    )
-    health_host: str = "127.0.0.1"
-    health_port: int | None = Field(
-        None, ge=0, le=65_535, description="/live, /ready and /metrics; 0: any; absent: none"
-    )
-    stale_after: timedelta = Field(
-        timedelta(seconds=30),
-        description="without a sign of life for so long the planner sensor takes over",
-    )
-
-
-class WarehouseSettings(Section):
-    """Which engine serves the marts."""
-
-    engine: Literal["duckdb", "redshift", "hive"] = "duckdb"
-    duckdb_path: Path | None = Field(None, description="absent: <home>/warehouse/adx.duckdb")
-    published_dir: Path | None = Field(None, description="absent: <home>/published")
-    host: str | None = None
-    port: int | None = None
-    database: str = "dev"
-    user: str | None = None
-    password: SecretStr | None = None
-    threads: int = Field(2, ge=1)
-
-
-class PrivacySettings(Section):
-    """The keys under which user ids are pseudonymised."""
-
-    key: SecretStr = Field(SecretStr(LOCAL_PRIVACY_KEY), description="HMAC key for user ids")
-    key_id: str = Field("local-1", description="stored beside every pseudonym")
-    previous_key: SecretStr | None = Field(
-        None, description="set during a rotation: ids are hashed twice"
-    )
-    previous_key_id: str | None = None
-
-    @model_validator(mode="after")
-    def _previous_key_has_an_id(self) -> Self:
-        if (self.previous_key is None) != (self.previous_key_id is None):
-            raise ValueError(
-                "set ADX_PRIVACY__PREVIOUS_KEY and ADX_PRIVACY__PREVIOUS_KEY_ID together"
-            )
-        return self
-
-
-class RefineSettings(Section):
-    """Bounds that decide a disposition; all are judged against the Kafka timestamp."""
-
-    late_after: timedelta = Field(
-        timedelta(hours=1), description="older than this at the broker: late"
-    )
-    oldest_accepted: timedelta = Field(timedelta(days=30), description="older still: rejected")
-    future_tolerance: timedelta = Field(timedelta(minutes=5), description="further ahead: rejected")
-
-
-class QualitySettings(Section):
-    """Bounds of the quality checks and how much stored data a check after each batch reads."""
-
-    tail_offsets: int = Field(
-        1_000_000,
-        ge=1,
-        description="per partition, recounted after each batch; the daily audit recounts all",
-    )
-    contract_tail_offsets: int = Field(
-        5_000, ge=1, description="per partition, verified against the contract's models"
-    )
-    max_reject_share: float = Field(0.10, ge=0, le=1, description="above: a warning")
-    max_late_share: float = Field(0.25, ge=0, le=1, description="above: a warning")
-    recent: timedelta = Field(
-        timedelta(hours=1),
-        description="of Kafka time: the reject and late shares are of so much, up to the newest",
-    )
-    live_tail_offsets: int = Field(
-        20_000,
-        ge=1,
-        description="per partition, recounted by the resident loop; the loads recount the tail",
-    )
-    anomaly_training: timedelta = Field(
-        timedelta(days=35), description="history that an anomaly check learns from"
-    )
-    anomaly_tested_hours: int = Field(
-        3, ge=1, description="newest closed hours that are judged, and left out of the training"
-    )
-    anomaly_min_days: int = Field(
-        7, ge=2, description="days an hour of the day must have been seen; before: cold start"
-    )
-    min_correlation_share: float = Field(
-        0.90,
-        ge=0,
-        le=1,
-        description="rendered impressions with a win or billing notice; below: a warning",
-    )
-    max_event_delay: timedelta = Field(
-        timedelta(hours=1),
-        description="newest accepted event behind the newest message; above: a warning",
-    )
-
-
-class IncidentSettings(Section):
-    """Incidents and how far the platform may go in mending by itself."""
-
-    url: SecretStr | None = Field(
-        None, description="SQLAlchemy address of the incident database; absent: SQLite under home"
-    )
-    max_attempts: int = Field(3, ge=0, description="remediations of one incident; then a person")
-    first_pause: timedelta = Field(
-        timedelta(seconds=20), description="before the second attempt; doubled for each further one"
-    )
-    watch_for: timedelta = Field(
-        timedelta(hours=6),
-        description="an incident that only its source can end is escalated after so long",
-    )
-
-
-class AlertSettings(Section):
-    """Who is told. Without any address alerts are only logged."""
-
-    slack_webhook_url: SecretStr | None = Field(
-        None, description="Slack, or whatever takes Slack's incoming-webhook format"
-    )
-    webhook_url: SecretStr | None = Field(None, description="gets each alert as a JSON document")
-    webhook_secret: SecretStr | None = Field(
-        None, description="signs the document: X-Adx-Signature is sha256=<HMAC of the body>"
-    )
-    ui_url: str = Field(
-        "http://127.0.0.1:3000", description="Dagster's address, for the links in alerts"
-    )
-    timeout_seconds: float = Field(10.0, gt=0)
-    max_attempts: int = Field(8, ge=1, description="deliveries of one alert to one address")
-
-
-class LogSettings(Section):
-    """How logs are written."""
-
-    format: Literal["text", "json"] = Field("text", description="json: one ECS document a line")
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-
-class HygieneSettings(Section):
-    """How long Dagster's own records are kept."""
-
-    keep_runs: timedelta = Field(timedelta(days=30), description="finished runs and their events")
-    keep_events: timedelta = Field(
-        timedelta(days=14), description="materialisations and check results outside of runs"
-    )
 
 
 _PROFILE_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -286,6 +77,11 @@ _PROFILE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "hadoop": {"warehouse": {"engine": "hive", "port": 10000, "database": "default"}},
 }
+
+
+def profile_defaults(profile: str) -> dict[str, dict[str, Any]]:
+    """What ``profile`` sets otherwise than the classes' own defaults, by section and name."""
+    return {section: dict(values) for section, values in _PROFILE_DEFAULTS[profile].items()}
 
 
 class Settings(BaseSettings):

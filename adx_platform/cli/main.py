@@ -15,11 +15,15 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from adx_platform.cli.commands import add_commands
-from adx_platform.cli.errors import WrongUsage
+from adx_platform.cli.errors import WrongUsage, settings_problems
 from adx_platform.cli.output import stderr
 from adx_platform.errors import AdxError
+from adx_platform.observability.logs import configure
+from adx_platform.observability.masking import Masker, masker_for
+from adx_platform.settings import LogSettings, current_settings
 
 _INTERRUPTED = 130
+_SERVICE = "adx"
 
 _app = typer.Typer(
     name="adx",
@@ -34,14 +38,14 @@ _app = typer.Typer(
 def _configure(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done, to stderr."),
 ) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    # On the handler: Dagster's loggers have levels of their own, below ours.
-    handler.setLevel(logging.INFO if verbose else logging.WARNING)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        handlers=[handler],
-    )
+    quiet = None if verbose else logging.WARNING
+    try:
+        settings = current_settings()
+    except ValidationError:
+        # The command itself says what is wrong with them; some commands need none.
+        configure(LogSettings(), service=_SERVICE, masker=Masker(), level=quiet)
+        return
+    configure(settings.logs, service=_SERVICE, masker=masker_for(settings), level=quiet)
 
 
 def command_line() -> TyperGroup:
@@ -69,15 +73,8 @@ def main() -> None:
 
 
 def _settings_problems(error: ValidationError) -> str:
-    lines = ["the settings are not valid:"]
-    for problem in error.errors(include_url=False, include_input=False):
-        path = "__".join(str(part).upper() for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            reason = "there is no such setting"
-        else:
-            reason = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"  {f'ADX_{path}: ' if path else ''}{reason}")
-    return "\n".join(lines)
+    lines = [f"  {problem}" for problem in settings_problems(error)]
+    return "\n".join(["the settings are not valid:", *lines])
 
 
 def _fail(message: str, *, code: int) -> None:

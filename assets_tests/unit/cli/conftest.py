@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from adx_platform.cli import output
 from adx_platform.cli.main import main
+from adx_platform.observability import logs
 from adx_platform.settings import current_settings
 
 # Rich colours its output where it believes to be in GitHub's log viewer.
@@ -68,5 +70,9 @@ def adx(
         assert isinstance(code, int)
         return Outcome(code, _COLOURS.sub("", said.out), _COLOURS.sub("", said.err))
 
+    level = logging.getLogger().level
     yield run
     current_settings.cache_clear()
+    # Each call has set this process's logging up.
+    logs.reset()
+    logging.getLogger().setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,8 @@ def test_the_json_has_everything_under_stable_names(adx: Any) -> None:
         "stream": "ad_impressions", "sent": None, "landed": 6, "refined": 6, "loaded": 6,
         "accepted": 2, "rejected": 2, "duplicates": 1, "conflicts": 1, "late": 1, "absent": 3,
         "lost": 0, "reasons": {"invalid_encoding": 1, "tombstone": 1},
+        "newest_event_time": "2026-03-02T12:00:00+00:00",
+        "newest_message_time": "2026-03-02T12:00:00+00:00",
     }  # fmt: skip
     assert [campaign["campaign_id"] for campaign in found["campaigns"]] == ["c-1", "c-2"]
     assert found["attribution"] == [
@@ -114,3 +117,49 @@ def test_before_the_first_build_it_says_what_to_run(adx: Any) -> None:
     assert done.code == 1
     assert "nothing was published" in done.stderr
     assert "adx demo" in done.stderr
+
+
+@pytest.fixture
+def reported(mixed_line: Any, report_tables: str) -> Any:
+    arrivals = "insert into marts.agg_arrivals_hourly values ('2026-03-02', 'bid_requests', 1, 0);"
+    mixed_line.publish(MIXED, sql=report_tables + arrivals)
+    return mixed_line
+
+
+def test_one_html_file_where_dagster_writes_it_too(adx: Any, reported: Any) -> None:
+    done = adx("report", "--html")
+    assert done.code == 0
+    path = reported.settings.report_path
+    assert done.stdout.startswith(str(path))
+    assert "<title>Campaign report, 2 Mar 2026</title>" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("reported")
+def test_one_html_file_where_it_is_asked_for(adx: Any, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out.html"
+    assert adx("report", "--html", str(path)).code == 0
+    assert "These figures can be trusted" in path.read_text(encoding="utf-8")
+
+
+def test_an_html_file_of_a_broken_line_is_written_and_fails(
+    adx: Any, mixed_line: Any, report_tables: str, tmp_path: Path
+) -> None:
+    mixed_line.publish([{**MIXED[0], "committed_offsets": 9}, MIXED[1]], sql=report_tables)
+    path = tmp_path / "out.html"
+    assert adx("report", "--html", str(path)).code == 1
+    assert "Do not rely on these figures" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--html", "--json"], "choose one of --json and --html"),
+        (["out.html"], "adx report --html out.html"),
+        (["--html", "."], "is a folder: name a file in it"),
+    ],
+)
+@pytest.mark.usefixtures("reported")
+def test_what_cannot_be_written_is_said(adx: Any, arguments: list[str], said: str) -> None:
+    done = adx("report", *arguments)
+    assert done.code != 0
+    assert said in done.stderr
