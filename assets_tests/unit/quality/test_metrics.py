@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adx_platform.quality.metrics import (
     MEASURED_SCHEMA,
@@ -55,6 +57,25 @@ def test_gap_rows_are_no_messages() -> None:
     assert measures.late == Share(1, 2)
     assert list(measures.reasons.items()) == [("malformed_json", 2), ("missing_field", 1)]
     assert measures.event_delay == timedelta(minutes=5)
+
+
+def test_shares_are_of_recent_messages_only() -> None:
+    rows = refined(
+        *[("accepted", None, False, 0, 0)] * 97,
+        ("rejected", "malformed_json", None, None, 0),
+        # A storm after an hour, of which an hour counts: the rows above are just too old.
+        ("rejected", "unknown_schema_id", None, None, 30),
+        ("accepted", None, True, -90, 60),
+        ("lost", None, None, None, 600),
+    )
+
+    measures = measure_stream(rows, recent=timedelta(hours=1))
+
+    assert (measures.rejects, measures.late) == (Share(1, 2), Share(1, 1))
+    assert measures.reasons == {"unknown_schema_id": 1}
+    assert measures.newest_event_time == NOON, "the delay is measured over everything"
+    assert measure_stream(rows).rejects == Share(2, 100)
+    assert measure_stream(rows.clear(), recent=timedelta(hours=1)).rejects.value is None
 
 
 def test_an_event_ahead_of_the_broker_is_no_negative_delay() -> None:
@@ -109,3 +130,21 @@ def test_correlation_counts_rendered_impressions_with_a_notice(
             correlation_share(lambda sql: pl.DataFrame(connection.sql(sql).to_arrow_table()))
             == expected
         )
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "least", "most"),
+    [(0, 0, 0.0, 0.0), (2, 18, 0.0, 0.05), (0, 50, 0.0, 0.0), (9, 18, 0.28, 0.5), (5, 5, 0.5, 1.0)],
+)
+def test_a_few_messages_make_no_certain_share(
+    part: int, whole: int, least: float, most: float
+) -> None:
+    assert least <= Share(part, whole).certain <= most
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_a_certain_share_is_not_above_the_share_and_nears_it(part: int, others: int) -> None:
+    share = Share(part, part + others)
+    many = Share(part * 10_000, (part + others) * 10_000)
+    assert 0.0 <= share.certain <= (share.value or 0.0) + 1e-12
+    assert many.certain == pytest.approx(many.value or 0.0, abs=0.02)
