@@ -6,15 +6,23 @@ Belongs here: arguments, progress and the summary. Does not belong here: the ste
 from __future__ import annotations
 
 from collections import Counter
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 from adx_platform.cli.errors import WrongUsage
-from adx_platform.cli.inputs import known_streams, opened_platform, streams_at_broker
+from adx_platform.cli.follow import follow as follow_until_told
+from adx_platform.cli.inputs import (
+    checked_settings,
+    known_streams,
+    opened_platform,
+    streams_at_broker,
+)
 from adx_platform.cli.output import print_json, progress_bar, stdout, table
 from adx_platform.contracts.dispositions import Disposition
 from adx_platform.contracts.offsets import OffsetRange
+from adx_platform.pipeline.hours import TimeOf, backfill_hours, parse_hour
 from adx_platform.pipeline.ingest import BatchReport, ingest_lane
 from adx_platform.pipeline.reprocess import reprocess_range
 
@@ -33,8 +41,17 @@ def ingest_once(
     ] = None,
     *,
     once: Annotated[
-        bool, typer.Option("--once", help="Drain what is at the broker now, then stop (required).")
+        bool, typer.Option("--once", help="Drain what is at the broker now, then stop.")
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Stay, and take what arrives within seconds.")
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report", help="With --follow: tell Dagster about batches and checks."
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Land and refine everything that the broker has now, exactly once.
@@ -42,8 +59,14 @@ def ingest_once(
     Safe to run at any time, twice at once, or after a crash: a range has one winner, and what was
     landed but not refined is refined first.
     """
-    if not once:
-        raise WrongUsage("say `adx ingest --once`: it drains what is there now and stops")
+    if once == follow:
+        raise WrongUsage(
+            "say `adx ingest --once`: it drains what is there now and stops; "
+            "or `adx ingest --follow`: it stays"
+        )
+    if follow:
+        _follow(stream, report=report, as_json=as_json)
+        return
     platform = opened_platform()
     streams = streams_at_broker(platform, stream)
     batches: list[BatchReport] = []
@@ -66,6 +89,19 @@ def ingest_once(
     stdout.print(table("Ingested", ("messages", *summary), body))
 
 
+def _follow(streams: list[str] | None, *, report: bool, as_json: bool) -> None:
+    if as_json:
+        raise WrongUsage("--json is for --once; of the resident loop read the log or /metrics")
+    names = known_streams(streams)
+    settings = checked_settings()
+    # Dagster takes seconds to import: only who follows pays for it.
+    resident = import_module("adx_platform.orchestration.resident")
+    follow_until_told(
+        settings,
+        lambda stop: resident.run_resident(settings, stop, streams=names, report=report),
+    )
+
+
 def _summary(batches: list[BatchReport]) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -82,18 +118,35 @@ def _summary(batches: list[BatchReport]) -> dict[str, Any]:
 
 def reprocess(
     stream: Annotated[str, typer.Option(help="The stream.")],
-    partition: Annotated[int, typer.Option(min=0, help="Kafka partition.")],
-    start: Annotated[int, typer.Option(min=0, help="First offset.")],
-    end: Annotated[int, typer.Option(min=1, help="The offset after the last one.")],
     reason: Annotated[str, typer.Option(help="Why; kept with the restatement.")],
     *,
+    partition: Annotated[int | None, typer.Option(min=0, help="Kafka partition.")] = None,
+    start: Annotated[int | None, typer.Option(min=0, help="First offset.")] = None,
+    end: Annotated[int | None, typer.Option(min=1, help="The offset after the last one.")] = None,
+    from_time: Annotated[
+        str | None, typer.Option("--from", help="First hour instead of offsets: 2026-03-02T10.")
+    ] = None,
+    to_time: Annotated[
+        str | None, typer.Option("--to", help="The hour after the last one.")
+    ] = None,
+    by: Annotated[
+        TimeOf, typer.Option(help="Whether hours are the broker's or the events' own.")
+    ] = TimeOf.KAFKA,
     as_json: JsonOption = False,
 ) -> None:
     """Refine a past range again from its landed bytes, replacing exactly that range.
 
-    The warehouse applies the restatement at its next load, the marts at their next build.
+    Say which one by offsets (--partition, --start, --end) or by hours of UTC (--from, --to). The
+    warehouse applies the restatement at its next load, the marts at their next build.
     """
     known_streams([stream])
+    if from_time is not None and to_time is not None:
+        if (partition, start, end) != (None, None, None):
+            raise WrongUsage("say either offsets or hours, not both")
+        _reprocess_hours(stream, from_time, to_time, by, reason, as_json=as_json)
+        return
+    if partition is None or start is None or end is None:
+        raise WrongUsage("say which range: --partition, --start and --end, or --from and --to")
     if end <= start:
         raise WrongUsage(f"--end {end} must be greater than --start {start}")
     platform = opened_platform()
@@ -103,3 +156,19 @@ def reprocess(
         return
     stdout.print(f"revision {report.revision}: {stream} partition {partition} [{start}, {end})")
     stdout.print(table("Now", ("disposition", "rows"), sorted(report.counts.items())))
+
+
+def _reprocess_hours(
+    stream: str, from_time: str, to_time: str, by: TimeOf, reason: str, *, as_json: bool
+) -> None:
+    start, end = parse_hour(from_time), parse_hour(to_time)
+    report = backfill_hours(opened_platform(), stream, start, end, by=by, reason=reason)
+    if as_json:
+        print_json({"revisions": report.revisions, "before": report.before, "counts": report.after})
+        return
+    stdout.print(report.explain(), markup=False, highlight=False)
+    body = [
+        (name, report.before.get(name, 0), report.after.get(name, 0))
+        for name in sorted(report.after)
+    ]
+    stdout.print(table("Refined again", ("disposition", "before", "now"), body))

@@ -15,6 +15,7 @@ from typing import Final
 
 from adx_platform.contracts.streams import stream_named
 from adx_platform.lake.errors import RangeAlreadyCommitted
+from adx_platform.observability.context import log_context
 from adx_platform.pipeline.lane import LaneIngest
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.refining import refine_pending
@@ -69,16 +70,19 @@ def ingest_lane(
         if on_batch is not None:
             on_batch(report)
 
-    if not _repeat(lambda: refine_pending(platform, known, lane), tell):
-        return reports
-    resume_restatements(platform, known.name, lane=lane)
-    topic_id = platform.kafka.describe(known.topic).topic_id
-    marks = platform.kafka.watermarks(known.topic)
-    # Fixed now, so that a busy producer does not keep this call at work for ever.
-    ends = {p: min(m.last_stable, (until or {}).get(p, m.last_stable)) for p, m in marks.items()}
-    with LaneIngest(platform, known, lane, topic_id=topic_id) as work:
-        _repeat(lambda: work.next_batch(until=ends), tell)
-        work.publish_offsets()
+    with log_context(stream=known.name, lane=lane):
+        if not _repeat(lambda: refine_pending(platform, known, lane), tell):
+            return reports
+        resume_restatements(platform, known.name, lane=lane)
+        topic_id = platform.kafka.describe(known.topic).topic_id
+        marks = platform.kafka.watermarks(known.topic)
+        # Fixed now, so that a busy producer does not keep this call at work for ever.
+        ends = {
+            p: min(m.last_stable, (until or {}).get(p, m.last_stable)) for p, m in marks.items()
+        }
+        with LaneIngest(platform, known, lane, topic_id=topic_id) as work:
+            _repeat(lambda: work.next_batch(until=ends), tell)
+            work.publish_offsets()
     return reports
 
 

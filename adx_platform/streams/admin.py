@@ -7,7 +7,7 @@ any decision about what to read (``planner``).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,7 +31,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not all in 
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.client import ErrorLog, as_stream_error, client_config
 from adx_platform.streams.errors import UnknownTopic
-from adx_platform.streams.topics import TopicDescription, Watermarks, topic_identity
+from adx_platform.streams.topics import (
+    TopicDescription,
+    TopicState,
+    Watermarks,
+    topic_identity,
+)
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.1
@@ -80,17 +85,8 @@ class KafkaAdmin:
         Raises:
             UnknownTopic: the cluster has no such topic.
         """
-        doing = f"describe topic {topic!r}"
         futures = self._connected().describe_topics(TopicCollection([topic]))
-        found = self._wait(futures[topic], doing, topic)
-        uuid = found.topic_id
-        return TopicDescription(
-            name=topic,
-            topic_id=topic_identity(
-                topic, uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
-            ),
-            partitions=tuple(sorted(partition.id for partition in found.partitions)),
-        )
+        return self._described(topic, futures[topic])
 
     def watermarks(self, topic: str) -> dict[int, Watermarks]:
         """How far each partition of ``topic`` reaches, to the last stable offset.
@@ -98,28 +94,26 @@ class KafkaAdmin:
         Raises:
             UnknownTopic: the cluster has no such topic.
         """
-        doing = f"ask how far topic {topic!r} reaches"
-        partitions = self.describe(topic).partitions
-        client = self._connected()
-        level = IsolationLevel.READ_COMMITTED
-        ends = client.list_offsets(
-            {TopicPartition(topic, p): _END for p in partitions},
-            isolation_level=level,
-        )
-        starts = client.list_offsets(
-            {TopicPartition(topic, p): _FIRST for p in partitions},
-            isolation_level=level,
-        )
-        last_stable = {
-            item.partition: self._wait(future, doing, topic).offset for item, future in ends.items()
-        }
-        low = {
-            item.partition: self._wait(future, doing, topic).offset
-            for item, future in starts.items()
-        }
-        # The two answers are not of one instant: a truncation between them may lift low past the
-        # end that was seen first.
-        return {p: Watermarks(low[p], max(low[p], last_stable[p])) for p in partitions}
+        return self._reach([self.describe(topic)])[topic]
+
+    def look(self, topics: Iterable[str]) -> dict[str, TopicState]:
+        """Identity and reach of several topics, by one request of each kind for all of them.
+
+        Returns:
+            The topics that exist; the others are left out.
+        """
+        names = list(dict.fromkeys(topics))
+        if not names:
+            return {}
+        futures = self._connected().describe_topics(TopicCollection(names))
+        found = []
+        for name in names:
+            try:
+                found.append(self._described(name, futures[name]))
+            except UnknownTopic:
+                continue
+        reach = self._reach(found)
+        return {topic.name: TopicState(topic.topic_id, reach[topic.name]) for topic in found}
 
     def create_topics(
         self,
@@ -187,6 +181,47 @@ class KafkaAdmin:
         for item in result.topic_partitions:
             if item.error is not None:
                 raise as_stream_error(item.error, self._settings, doing=doing, topic=topic)
+
+    def _described(self, topic: str, future: Future[Any]) -> TopicDescription:
+        found = self._wait(future, f"describe topic {topic!r}", topic)
+        uuid = found.topic_id
+        return TopicDescription(
+            name=topic,
+            topic_id=topic_identity(
+                topic, uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
+            ),
+            partitions=tuple(sorted(partition.id for partition in found.partitions)),
+        )
+
+    def _reach(self, topics: Sequence[TopicDescription]) -> dict[str, dict[int, Watermarks]]:
+        """How far every partition of ``topics`` reaches, by the topics' names."""
+        places = [(topic.name, p) for topic in topics for p in topic.partitions]
+        found: dict[str, dict[int, Watermarks]] = {topic.name: {} for topic in topics}
+        if not places:
+            return found
+        client = self._connected()
+        asked = [
+            client.list_offsets(
+                {TopicPartition(name, p): wanted for name, p in places},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+            )
+            for wanted in (_END, _FIRST)
+        ]
+        ends, starts = (
+            {
+                (item.topic, item.partition): self._wait(
+                    future, f"ask how far topic {item.topic!r} reaches", item.topic
+                ).offset
+                for item, future in futures.items()
+            }
+            for futures in asked
+        )
+        for name, p in places:
+            # The two answers are not of one instant: a truncation between them may lift low past
+            # the end that was seen first.
+            low = starts[name, p]
+            found[name][p] = Watermarks(low, max(low, ends[name, p]))
+        return found
 
     def _connected(self) -> AdminClient:
         self._errors.clear()

@@ -92,6 +92,16 @@ class RangeReader:
         self._consumer = None
         self._cursors = {}
 
+    def rest(self) -> None:
+        """Fetch nothing ahead until the next read; the connection stays.
+
+        For a reader that has caught up: a client that waits for the next message asks the broker
+        again and again (measured on the embedded broker: a tenth of a core for each reader).
+        """
+        for partition, cursor in self._cursors.items():
+            if cursor.assigned:
+                self._unassign(partition)
+
     def read(
         self,
         ranges: Iterable[OffsetRange],

@@ -7,6 +7,7 @@ the broker (``admin``).
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _LOW_64_BITS = (1 << 64) - 1
@@ -35,6 +36,14 @@ class Watermarks:
 
     low: int
     last_stable: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic at one look: which one it is, and how far each of its partitions reaches."""
+
+    topic_id: str
+    watermarks: Mapping[int, Watermarks]
 
 
 def topic_identity(name: str, most_significant: int, least_significant: int) -> str:

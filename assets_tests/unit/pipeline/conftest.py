@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -14,7 +15,7 @@ import pytest
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.pipeline.platform import Platform, open_platform
-from adx_platform.settings import IngestSettings, KafkaSettings, load_settings
+from adx_platform.settings import FollowSettings, IngestSettings, KafkaSettings, load_settings
 from adx_platform.streams.admin import KafkaAdmin
 from adx_platform.streams.reader import RangeReader
 from adx_platform.streams.topics import TopicDescription, Watermarks
@@ -57,6 +58,9 @@ class MemoryReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def rest(self) -> None:
+        pass
 
     def close(self) -> None:
         """Nothing is open."""
@@ -111,6 +115,7 @@ def platform(tmp_path: Path, broker: MemoryBroker) -> Platform:
             home=tmp_path,
             kafka=KafkaSettings(lanes_per_topic=2),
             ingest=IngestSettings(max_records_per_batch=6),
+            follow=FollowSettings(batch_interval=timedelta()),
         )
     )
     return MemoryPlatform(
