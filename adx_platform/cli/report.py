@@ -1,21 +1,28 @@
-"""`adx report`: how the line stands, for a person or as JSON.
+"""`adx report`: how the line stands, for a person, as JSON, or as an HTML file.
 
-Belongs here: the look of the report. Does not belong here: its figures (``reporting``).
+Belongs here: the look of the report in a terminal. Does not belong here: its figures and its HTML
+(``reporting``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from adx_platform.cli.errors import WrongUsage
 from adx_platform.cli.inputs import checked_settings
 from adx_platform.cli.output import print_json, stdout, table
 from adx_platform.reporting.campaigns import AttributionTotals, CampaignTotals
+from adx_platform.reporting.document import gather_document
+from adx_platform.reporting.html import write_report
 from adx_platform.reporting.line import LineReport, gather_line_report
 from adx_platform.reporting.stages import Conservation, StreamStages
+from adx_platform.settings import Settings
 
 _MICROS = 1_000_000
 _TOP = 10
@@ -40,21 +47,54 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="File for --html; left out: the one that Dagster's asset `report` writes.",
+            show_default=False,
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="Campaigns to show.")] = _TOP,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write one self-contained HTML file, to PATH.")
+    ] = False,
 ) -> None:
     """Show events per stage, the conservation verdict, campaigns and attribution.
 
     The exit code is 1 if conservation does not hold.
     """
-    found = gather_line_report(checked_settings())
+    settings = checked_settings()
+    if html and as_json:
+        raise WrongUsage("choose one of --json and --html: each is a whole report")
+    if path is not None and not html:
+        raise WrongUsage(f"a file is written by --html only: adx report --html {path}")
+    if html:
+        if not _write_html(settings, path or settings.report_path):
+            raise typer.Exit(1)
+        return
+    found = gather_line_report(settings)
     if as_json:
         print_json({**asdict(found), "conservation_holds": found.conservation.holds})
     else:
         print_report(found, top=top)
     if not found.conservation.holds:
         raise typer.Exit(1)
+
+
+def _write_html(settings: Settings, path: Path) -> bool:
+    document = gather_document(settings, now=datetime.now(UTC))
+    if path.is_dir():
+        raise WrongUsage(
+            f"{path} is a folder: name a file in it, for example {path / 'report.html'}"
+        )
+    try:
+        size = write_report(document, path)
+    except OSError as error:
+        raise WrongUsage(f"cannot write {path}: {error.strerror or error}") from error
+    stdout.print(f"{path.absolute()} ({size / 1_000:,.0f} kB)", soft_wrap=True, markup=False)
+    return document.trust.conservation.holds
 
 
 def print_report(found: LineReport, *, top: int = _TOP) -> None:

@@ -7,8 +7,10 @@ only added up over days.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from adx_platform.quality.metrics import Query
 from adx_platform.warehouse.published import query_published
 
 _CAMPAIGNS_SQL = """
@@ -114,8 +116,12 @@ def campaign_totals(published_dir: Path) -> list[CampaignTotals]:
     Raises:
         NothingPublishedError: no build was published yet.
     """
-    rows = query_published(published_dir, _CAMPAIGNS_SQL)
-    return [CampaignTotals(**row) for row in rows.iter_rows(named=True)]
+    return read_campaigns(partial(query_published, published_dir))
+
+
+def read_campaigns(query: Query) -> list[CampaignTotals]:
+    """The same, from a snapshot that is open."""
+    return [CampaignTotals(**row) for row in query(_CAMPAIGNS_SQL).iter_rows(named=True)]
 
 
 def attribution_totals(published_dir: Path) -> list[AttributionTotals]:
@@ -124,5 +130,9 @@ def attribution_totals(published_dir: Path) -> list[AttributionTotals]:
     Raises:
         NothingPublishedError: no build was published yet.
     """
-    rows = query_published(published_dir, _ATTRIBUTION_SQL)
-    return [AttributionTotals(**row) for row in rows.iter_rows(named=True)]
+    return read_attribution(partial(query_published, published_dir))
+
+
+def read_attribution(query: Query) -> list[AttributionTotals]:
+    """The same, from a snapshot that is open."""
+    return [AttributionTotals(**row) for row in query(_ATTRIBUTION_SQL).iter_rows(named=True)]

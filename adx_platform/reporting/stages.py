@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +39,8 @@ class StreamStages:
         absent: offsets that are no messages.
         lost: offsets that the broker had dropped before they were read.
         reasons: rejected messages by reason code, the most frequent first.
+        newest_event_time: of the accepted events in the lake.
+        newest_message_time: the broker's timestamp of the newest message in the lake.
     """
 
     stream: str
@@ -53,6 +56,8 @@ class StreamStages:
     absent: int
     lost: int
     reasons: dict[str, int]
+    newest_event_time: datetime | None = None
+    newest_message_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,16 @@ class Conservation:
 
 
 def gather_stages(
-    storage: LakeStorage, published_dir: Path, simulation_dir: Path
+    storage: LakeStorage, published_dir: Path, simulation_dir: Path, *, tail: int | None = None
 ) -> tuple[list[StreamStages], Conservation]:
     """Count every stream's messages by stage, recounting conservation on the way.
+
+    Args:
+        storage: the lake.
+        published_dir: where the snapshots are.
+        simulation_dir: where the simulator's truth is.
+        tail: recount only the last so many offsets of each partition of the lake, so that the cost
+            does not grow with history; landed, refined and late are of these offsets then.
 
     Raises:
         LakeUnavailable: the storage failed.
@@ -86,8 +98,8 @@ def gather_stages(
     broken: list[str] = []
     equations = 0
     for name, stream in STREAMS.items():
-        window = refined_window(storage, stream)
-        landing = recount_landing(storage, stream)
+        window = refined_window(storage, stream, tail=tail)
+        landing = recount_landing(storage, stream, tail=tail)
         mine = marts.filter(pl.col("stream") == name)
         stages.append(
             _stages(
@@ -137,6 +149,8 @@ def _stages(
         absent=sum(e.absent for e in refined),
         lost=sum(e.lost for e in refined),
         reasons=measures.reasons,
+        newest_event_time=measures.newest_event_time,
+        newest_message_time=measures.newest_kafka_timestamp,
     )
 
 
