@@ -12,7 +12,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-SERVER_MARKERS = ("broker", "s3")
+SERVER_MARKERS = ("broker", "s3", "browser")
 
 # How long one example takes says nothing here: the machines that run the tests are shared.
 settings.register_profile("adx", deadline=None)

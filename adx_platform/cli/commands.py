@@ -41,11 +41,23 @@ COMMANDS = (
         "services",
         "Start the local services in the background: the broker, the Dagster UI and daemon.",
     ),
-    CommandEntry("down", "services", "Stop what `adx up` started; the broker keeps its messages."),
+    CommandEntry(
+        "down",
+        "services",
+        "Stop what `adx up` or `adx dev` started; the broker keeps its messages.",
+    ),
     CommandEntry(
         "status",
         "services",
         "Say which local services run. The exit code is 1 if one of them does not.",
+    ),
+    CommandEntry(
+        "dev", "dev", "Run the living platform in the foreground: broker, market, loop, Dagster."
+    ),
+    CommandEntry(
+        "drill",
+        "drill",
+        "Break the living platform twelve times and print what was found, mended and escalated.",
     ),
     CommandEntry(
         "simulate", "market", "Make an ad market with faults, its truth beside it, and send it."
@@ -94,7 +106,25 @@ COMMANDS = (
         "report",
         "Show events per stage, the conservation verdict, campaigns and attribution.",
     ),
+    CommandEntry(
+        "doctor",
+        "doctor",
+        "Look at every part of the installation: how it is, why, and what to do about it.",
+    ),
+    CommandEntry(
+        "settings",
+        "settings",
+        "Print every setting: its value now, and where that comes from.",
+    ),
     CommandEntry("rejects", "rejects", "Rejected records: list them, look at their raw bytes."),
+    CommandEntry(
+        "incidents", "incidents", "Incidents: list them, read their audit, take one over."
+    ),
+    CommandEntry(
+        "repair",
+        "repair",
+        "Mend damaged lake files: land and refine again exactly what they held.",
+    ),
 )
 
 

@@ -73,7 +73,8 @@ def set_environment(ui_port: int) -> None:
     os.environ.setdefault("ADX_AUTOMATION", "on")
     # Each look of the resident loop that finds messages is a commit per lane: at two a second it
     # took half a core away from Dagster (measured), and this market does not need it that fresh.
-    os.environ.setdefault("ADX_FOLLOW__POLL_INTERVAL", "PT2S")
+    os.environ.setdefault("ADX_FOLLOW__POLL_INTERVAL", "PT1S")
+    os.environ.setdefault("ADX_FOLLOW__BATCH_INTERVAL", "PT4S")
     os.environ.setdefault("ADX_ALERTS__UI_URL", f"http://{HOST}:{ui_port}")
     os.environ["ADX_HOME"] = str(load_settings().home)
 

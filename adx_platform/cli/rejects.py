@@ -1,6 +1,7 @@
 """`adx rejects`: what was refused, why, and its raw bytes.
 
-Belongs here: listing and showing. Does not belong here: finding them (``pipeline.rejects``).
+Belongs here: listing, showing, replaying. Does not belong here: finding them
+(``pipeline.rejects``) or refining them again (``pipeline.replay``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import typer
 from adx_platform.cli.inputs import known_streams, opened_platform
 from adx_platform.cli.output import print_json, stdout, table
 from adx_platform.contracts.dispositions import ReasonCode
+from adx_platform.pipeline.hours import parse_hour
 from adx_platform.pipeline.rejects import list_rejects, show_reject
+from adx_platform.pipeline.replay import replay_rejects
 
 _app = typer.Typer(
     help="Rejected records: list them, look at their raw bytes.", no_args_is_help=True
@@ -101,6 +104,41 @@ def show(
     _line("value", "null (a tombstone)" if value is None else f"{len(value):,} bytes")
     if value:
         stdout.print(_hex_dump(value), highlight=False, markup=False, soft_wrap=True)
+
+
+@_app.command("replay")
+def replay(
+    stream: Annotated[str, typer.Option(help="The stream.")],
+    reason: Annotated[
+        ReasonCode | None, typer.Option(help="Only rejects of this reason code.")
+    ] = None,
+    from_time: Annotated[
+        str | None, typer.Option("--from", help="Only messages since: 2026-03-02T10, UTC.")
+    ] = None,
+    to_time: Annotated[str | None, typer.Option("--to", help="Only messages before.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Refine rejected records again, after a fix, and say what came of them.
+
+    The warehouse applies the change at its next load, the marts at their next build.
+    """
+    known_streams([stream])
+    report = replay_rejects(
+        opened_platform(),
+        stream,
+        reasons=[reason] if reason is not None else [],
+        start=None if from_time is None else parse_hour(from_time),
+        end=None if to_time is None else parse_hour(to_time),
+    )
+    if as_json:
+        print_json({**asdict(report), "mended": report.mended})
+        return
+    stdout.print(report.explain(), markup=False, highlight=False, soft_wrap=True)
+    names = dict.fromkeys([*report.before, *report.after])
+    body = [(name, report.before.get(name, 0), report.after.get(name, 0)) for name in names]
+    if body:
+        stdout.print(table("Replayed", ("outcome", "before", "now"), body))
 
 
 def _line(name: str, value: str) -> None:

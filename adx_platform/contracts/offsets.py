@@ -55,3 +55,46 @@ def merge_ranges(ranges: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:
         else:
             merged.append(item)
     return tuple(merged)
+
+
+def without_ranges(
+    ranges: Iterable[OffsetRange], removed: Iterable[OffsetRange]
+) -> tuple[OffsetRange, ...]:
+    """What is left of ``ranges`` without ``removed``; joined and sorted as by merging."""
+    taken = merge_ranges(removed)
+    left: list[OffsetRange] = []
+    for item in merge_ranges(ranges):
+        start = item.start
+        for gone in taken:
+            if gone.partition == item.partition and gone.start < item.end and gone.end > start:
+                if gone.start > start:
+                    left.append(OffsetRange(item.partition, start, gone.start))
+                start = gone.end
+        if start < item.end:
+            left.append(OffsetRange(item.partition, start, item.end))
+    return tuple(left)
+
+
+def join_near(ranges: Iterable[OffsetRange], distance: int) -> tuple[OffsetRange, ...]:
+    """Ranges of one partition that are at most ``distance`` offsets apart become one."""
+    joined: list[OffsetRange] = []
+    for item in merge_ranges(ranges):
+        last = joined[-1] if joined else None
+        if last and last.partition == item.partition and item.start - last.end <= distance:
+            joined[-1] = OffsetRange(item.partition, last.start, item.end)
+        else:
+            joined.append(item)
+    return tuple(joined)
+
+
+def within_ranges(
+    ranges: Iterable[OffsetRange], bounds: Iterable[OffsetRange]
+) -> tuple[OffsetRange, ...]:
+    """What ``ranges`` and ``bounds`` have in common."""
+    kept = merge_ranges(bounds)
+    return merge_ranges(
+        OffsetRange(item.partition, max(item.start, b.start), min(item.end, b.end))
+        for item in merge_ranges(ranges)
+        for b in kept
+        if b.partition == item.partition and b.start < item.end and item.start < b.end
+    )

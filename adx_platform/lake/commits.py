@@ -21,6 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError
 
 from adx_platform.lake.errors import CommitContention, RangeAlreadyCommitted
+from adx_platform.lake.integrity import damage_explained
 from adx_platform.lake.tables import LakeTable
 
 MAX_ATTEMPTS: Final = 8
@@ -47,6 +48,11 @@ class Advance:
 def cursor_app_id(topic_id: str, partition: int) -> str:
     """Application id under which the next offset of a partition is kept."""
     return f"{topic_id}/{partition}"
+
+
+def repaired_app_id(topic_id: str, partition: int) -> str:
+    """Application id, in the landing, that counts the repairs of a partition."""
+    return f"{topic_id}/{partition}/repaired"
 
 
 def commit_rows(
@@ -81,6 +87,7 @@ def commit_rows(
     Raises:
         RangeAlreadyCommitted: a cursor does not stand where its range starts.
         CommitContention: unrelated conflicts lasted for all attempts.
+        LakeFileDamaged: a file whose rows are to be replaced is missing or unreadable.
         LakeUnavailable: the storage failed.
     """
     properties = CommitProperties(
@@ -90,7 +97,8 @@ def commit_rows(
     for _ in range(MAX_ATTEMPTS):
         _require_standing(table, handle, advances)
         try:
-            with table.storage.explained(f"committing to table {table.name}"):
+            # A replacement reads the files that it replaces rows of.
+            with damage_explained(table, f"committing to table {table.name}"):
                 _write(handle, frame, properties, writer, predicate)
         except CommitFailedError:
             handle = table.open()

@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange
-from adx_platform.lake.commits import Advance, commit_rows, cursor_app_id
-from adx_platform.lake.errors import UnaccountedOffsets
+from adx_platform.lake.commits import Advance, commit_rows, cursor_app_id, repaired_app_id
+from adx_platform.lake.errors import LakeError, UnaccountedOffsets
 from adx_platform.lake.ranges import contiguous, require_accounted
 from adx_platform.lake.sources import register_sources
 from adx_platform.lake.storage import LakeStorage
@@ -74,6 +74,48 @@ class LandingHandle:
             metadata={
                 "adx.topic_id": topic_id,
                 "adx.ranges": ", ".join(f"{r.partition}:[{r.start}, {r.end})" for r in ranges),
+                "adx.rows": str(frame.height),
+            },
+            writer=raw_writer_properties(),
+        )
+
+    def fill(self, frame: pl.DataFrame, topic_id: str, span: OffsetRange) -> int:
+        """Append rows of landed offsets whose rows were lost with a file.
+
+        Two repairs that fill the same hole are fenced by an application id of their own: the
+        loser's handle is older than the winner's commit. The cursor of the landing stays.
+
+        Args:
+            frame: rows in ``RAW_SCHEMA`` within ``span``; offsets of it may have no row.
+            topic_id: identity of the topic.
+            span: a hole of this very handle's version, behind the cursor.
+
+        Returns:
+            The table version of the commit.
+
+        Raises:
+            RangeAlreadyCommitted: another repair of the partition was faster.
+            LakeError: the span was never landed.
+            UnaccountedOffsets: rows outside the span, or doubles.
+            CommitContention, LakeUnavailable: see :func:`commit_rows`.
+        """
+        require_raw_schema(frame)
+        require_accounted(frame, topic_id, [span], holes=True)
+        committed = self.committed(topic_id, span.partition)
+        if committed is None or committed < span.end:
+            raise LakeError(
+                f"{self.topic} {span} cannot be filled: the partition is landed up to {committed}"
+            )
+        app_id = repaired_app_id(topic_id, span.partition)
+        before = self.handle.transaction_version(app_id)
+        return commit_rows(
+            self.table,
+            self.handle,
+            frame,
+            [Advance(app_id, before, (before or 0) + 1)],
+            metadata={
+                "adx.topic_id": topic_id,
+                "adx.filled": str(span),
                 "adx.rows": str(frame.height),
             },
             writer=raw_writer_properties(),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from adx_platform.contracts.offsets import OffsetRange
+from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.lake.errors import UnaccountedOffsets
 
 
@@ -49,6 +49,29 @@ def accounted_ranges(frame: pl.DataFrame) -> tuple[OffsetRange, ...]:
         .sort("partition")
     )
     return tuple(OffsetRange(*row) for row in found.iter_rows())
+
+
+def stored_spans(rows: pl.DataFrame) -> tuple[OffsetRange, ...]:
+    """The offsets that rows stand for; those that follow each other are one range.
+
+    Args:
+        rows: with ``partition``, ``offset`` and ``gap_length``, of one topic id, in any order.
+    """
+    ordered = rows.select(
+        "partition", "offset", end=pl.col("offset") + pl.col("gap_length").fill_null(1)
+    ).sort("partition", "offset")
+    # Joined here first: a range for every row of a large file would be slow.
+    begins = (pl.col("offset") != pl.col("end").shift(1)) | (
+        pl.col("partition") != pl.col("partition").shift(1)
+    )
+    joined = (
+        ordered.with_columns(run=begins.fill_null(value=True).cum_sum())
+        .group_by("run", maintain_order=True)
+        .agg(pl.col("partition").first(), pl.col("offset").first(), pl.col("end").last())
+    )
+    return merge_ranges(
+        OffsetRange(*row) for row in joined.select("partition", "offset", "end").iter_rows()
+    )
 
 
 def require_accounted(

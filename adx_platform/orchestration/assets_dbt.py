@@ -103,9 +103,10 @@ def warehouse_models(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, line: dg.ResourceParam[Line], dbt: DbtCliResource
     ) -> Iterator[Any]:
         newest_load = line.newest_load()
+        refresh = context.run.tags.get(keys.FULL_REFRESH_TAG) == "true"
         with dbt_process_environment(settings):
             invocation = dbt.cli(
-                ["build"],
+                ["build", *(["--full-refresh"] if refresh else [])],
                 context=context,
                 raise_on_error=False,
                 target_path=settings.dbt_target_dir / "runs" / context.run.run_id,

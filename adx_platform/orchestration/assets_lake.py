@@ -7,7 +7,6 @@ and refining (``pipeline``).
 # No postponed annotations here: Dagster reads the type of `context` as an object.
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -18,6 +17,12 @@ from adx_platform.contracts.columns import Column
 from adx_platform.contracts.envelope import ENVELOPE_COLUMNS, RAW_COLUMNS
 from adx_platform.contracts.streams import STREAMS, Stream
 from adx_platform.orchestration import keys
+from adx_platform.orchestration.lake_metadata import (
+    LAYERS,
+    BatchTotals,
+    layer_metadata,
+    layer_version,
+)
 from adx_platform.orchestration.metadata import column_schema
 from adx_platform.orchestration.partitions import lane_partitions
 from adx_platform.orchestration.resources import Line
@@ -144,46 +149,11 @@ def _until(tags: Mapping[str, str]) -> dict[int, int] | None:
 def _results(
     line: Line, stream: Stream, reports: list[BatchReport]
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for report in reports:
-        counts.update(report.counts)
-        reasons.update(report.reasons)
-    shared: dict[str, dg.MetadataValue | str | int | float] = {
-        "topic_id": ", ".join(sorted({report.topic_id for report in reports})),
-        "offset_ranges": dg.JsonMetadataValue(
-            [
-                {"partition": part.partition, "start": part.start, "end": part.end}
-                for report in reports
-                for part in report.ranges
-            ]
-        ),
-        "batches": len(reports),
-        "seconds": sum(report.seconds for report in reports),
-    }
-    offsets = sum(part.count for report in reports for part in report.ranges)
-    versions = {
-        keys.raw_key(stream.name): [r.raw_version for r in reports],
-        keys.events_key(stream.name): [r.events_version for r in reports],
-    }
-    for key, of_layer in versions.items():
-        layer = key.path[1]
+    totals = BatchTotals.of(reports)
+    for layer, key_of in LAYERS.items():
+        version = layer_version(layer, totals)
         yield dg.MaterializeResult(
-            asset_key=key,
-            data_version=dg.DataVersion(str(max(of_layer))) if of_layer else None,
-            metadata={
-                **shared,
-                "dagster/row_count": offsets,
-                "dagster/uri": f"{line.settings.lake_uri}/{layer}/{stream.topic}",
-                **({"lake_version": max(of_layer)} if of_layer else {}),
-                **(
-                    {
-                        "dispositions": dg.JsonMetadataValue(dict(counts)),
-                        "reasons": dg.JsonMetadataValue(dict(reasons)),
-                        "late": sum(report.late for report in reports),
-                    }
-                    if layer == "events"
-                    else {}
-                ),
-            },
+            asset_key=key_of(stream.name),
+            data_version=None if version is None else dg.DataVersion(str(version)),
+            metadata=layer_metadata(line.settings, stream, layer, totals),
         )

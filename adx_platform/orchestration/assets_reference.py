@@ -4,7 +4,7 @@ Belongs here: declaring the assets and reporting what was loaded. Does not belon
 judging the files (``reference``).
 """
 
-from __future__ import annotations
+# No postponed annotations here: Dagster reads the type of `context` as an object.
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,9 +28,12 @@ def reference_assets() -> dg.AssetsDefinition:
         retry_policy=TRANSIENT_RETRIES,
         description="Reads the reference files and loads the tables that changed.",
     )
-    def load_reference(line: dg.ResourceParam[Line]) -> Iterator[dg.MaterializeResult[Any]]:
+    def load_reference(
+        context: dg.AssetExecutionContext, line: dg.ResourceParam[Line]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        force = context.run.tags.get(keys.FORCE_REFERENCE_TAG) == "true"
         with permanent_failures():
-            data, written = line.load_reference()
+            data, written = line.load_reference(force=force)
         for table in REFERENCE_TABLES:
             yield dg.MaterializeResult(
                 asset_key=keys.reference_key(table.name),

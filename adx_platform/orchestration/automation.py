@@ -22,14 +22,23 @@ def load_condition() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:
     Unlike ``eager()`` it does not wait until every lane has been materialised once (a lane may be
     empty for ever), nor until no lane is in progress (some lane always is). While conservation is
     broken in the lake nothing is loaded.
+
+    An update is handled by a load that was asked for at the same evaluation or a later one.
+    Dagster's ``since_last_handled()`` also takes those for handled that arrive between a request
+    and the next evaluation, which the load may or may not have seen: with a resident loop that is
+    most of them, and the last ones before a silence would wait for ever.
     """
+    updated = dg.AutomationCondition.any_deps_updated()
+    handled = dg.AutomationCondition.initial_evaluation() | (
+        dg.AutomationCondition.newly_requested() & ~updated
+    )
     blocked = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.any_checks_match(
             dg.AutomationCondition.check_failed(), blocking_only=True
         )
     ).with_label("a blocking check of the lake failed")
     return (
-        dg.AutomationCondition.any_deps_updated().since_last_handled()
+        updated.since(handled).with_label("updated and not handled")
         & ~dg.AutomationCondition.in_progress()
         & ~blocked
     ).with_label("refined since the last load, and conserved")

@@ -15,7 +15,14 @@ from datetime import timedelta
 import dagster as dg
 
 from adx_platform.contracts.streams import STREAMS, Stream
+from adx_platform.lake.errors import LakeFileDamaged
 from adx_platform.orchestration import keys
+from adx_platform.orchestration.checks_integrity import (
+    integrity_checks,
+    unevaluated,
+    where_intact,
+)
+from adx_platform.orchestration.checks_reference import coverage_checks
 from adx_platform.orchestration.metadata import equations_result, share_result
 from adx_platform.orchestration.resources import Line
 from adx_platform.quality.conservation import compare_layers
@@ -53,6 +60,8 @@ def warehouse_check_key(stream: str) -> dg.AssetKey:
 def all_checks() -> list[dg.AssetChecksDefinition]:
     """Every check that is not a dbt test."""
     return [
+        *integrity_checks(),
+        *coverage_checks(),
         *(_lake_checks(stream) for stream in STREAMS.values()),
         *(_lake_audit(stream) for stream in STREAMS.values()),
         *(_warehouse_check(stream, name) for stream in STREAMS for name in (CONSERVATION, HISTORY)),
@@ -91,8 +100,12 @@ def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
             dg.AssetCheckSpec(
                 CONTRACT, asset=events, description="Newest accepted rows fulfil the contract."
             ),
-            dg.AssetCheckSpec(REJECTS, asset=events, description="Share of rejected messages."),
-            dg.AssetCheckSpec(LATE, asset=events, description="Share of late accepted events."),
+            dg.AssetCheckSpec(
+                REJECTS, asset=events, description="Share of rejected messages, of the newest ones."
+            ),
+            dg.AssetCheckSpec(
+                LATE, asset=events, description="Share of late events, of the newest accepted ones."
+            ),
             dg.AssetCheckSpec(
                 DELAY,
                 asset=events,
@@ -101,15 +114,47 @@ def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
         ],
     )
     def check_lake(line: dg.ResourceParam[Line]) -> Iterator[dg.AssetCheckResult]:
-        quality = line.settings.quality
-        # The fed layer first: the feeding one can only be further by the time it is read.
-        window = refined_window(line.storage, stream, tail=quality.tail_offsets)
-        yield from _conservation_results(line, stream, window, quality.tail_offsets, CONSERVATION)
-        accepted = latest_accepted(line.storage, stream, tail=quality.contract_tail_offsets)
-        yield _contract_result(events, verify_contract(stream, accepted))
-        yield from _measure_results(events, measure_stream(window.rows), quality)
+        yield from lake_results(line, stream, tail=line.settings.quality.tail_offsets)
 
     return check_lake
+
+
+def lake_results(line: Line, stream: Stream, *, tail: int) -> Iterator[dg.AssetCheckResult]:
+    """The checks after a batch: conservation of both layers, contract, shares and delay.
+
+    Where a file of the lake is damaged, those that cannot be evaluated fail and name it.
+
+    Args:
+        line: what opens the lake.
+        stream: the stream.
+        tail: only the last so many offsets of each partition.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    raw, events = keys.raw_key(stream.name), keys.events_key(stream.name)
+    error, warning = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+    yield from where_intact(
+        _lake_results(line, stream, tail),
+        [
+            (raw, CONSERVATION, error),
+            (events, CONSERVATION, error),
+            (events, CONTRACT, error),
+            *((events, name, warning) for name in (REJECTS, LATE, DELAY)),
+        ],
+    )
+
+
+def _lake_results(line: Line, stream: Stream, tail: int) -> Iterator[dg.AssetCheckResult]:
+    events, quality = keys.events_key(stream.name), line.settings.quality
+    # The fed layer first: the feeding one can only be further by the time it is read.
+    window = refined_window(line.storage, stream, tail=tail)
+    yield from _conservation_results(line, stream, window, tail, CONSERVATION)
+    # Whole rows are read for the contract: a tenth of what is counted, where little is counted.
+    rows = min(max(1, tail // 10), quality.contract_tail_offsets)
+    accepted = latest_accepted(line.storage, stream, tail=rows)
+    yield _contract_result(events, verify_contract(stream, accepted))
+    yield from _measure_results(events, measure_stream(window.rows, recent=quality.recent), quality)
 
 
 def _lake_audit(stream: Stream) -> dg.AssetChecksDefinition:
@@ -129,10 +174,20 @@ def _lake_audit(stream: Stream) -> dg.AssetChecksDefinition:
         ],
     )
     def audit_lake(line: dg.ResourceParam[Line]) -> Iterator[dg.AssetCheckResult]:
-        window = refined_window(line.storage, stream)
-        yield from _conservation_results(line, stream, window, None, HISTORY)
+        yield from where_intact(
+            _history_results(line, stream),
+            [
+                (key, HISTORY, dg.AssetCheckSeverity.ERROR)
+                for key in (keys.raw_key(stream.name), keys.events_key(stream.name))
+            ],
+        )
 
     return audit_lake
+
+
+def _history_results(line: Line, stream: Stream) -> Iterator[dg.AssetCheckResult]:
+    window = refined_window(line.storage, stream)
+    yield from _conservation_results(line, stream, window, None, HISTORY)
 
 
 def _warehouse_check(stream: str, name: str) -> dg.AssetChecksDefinition:
@@ -148,7 +203,10 @@ def _warehouse_check(stream: str, name: str) -> dg.AssetChecksDefinition:
         tables = [table.qualified_name for table in RECORD_TABLES[stream].values()]
         with line.warehouse() as warehouse:
             loaded = recount_warehouse(warehouse.query, stream, tables, tail=tail)
-        window = refined_window(line.storage, STREAMS[stream], tail=tail)
+        try:
+            window = refined_window(line.storage, STREAMS[stream], tail=tail)
+        except LakeFileDamaged as error:
+            return unevaluated(error, stream, warehouse_check_key(stream), name)
         return equations_result(
             loaded,
             compare_layers(loaded, window.equations),
@@ -241,7 +299,7 @@ def _measure_results(
         measures.rejects,
         asset_key=events,
         check_name=REJECTS,
-        passed=(measures.rejects.value or 0.0) <= bounds.max_reject_share,
+        passed=measures.rejects.certain <= bounds.max_reject_share,
         bound=bounds.max_reject_share,
         metadata={"reasons": dg.JsonMetadataValue(measures.reasons)},
     )
@@ -249,7 +307,7 @@ def _measure_results(
         measures.late,
         asset_key=events,
         check_name=LATE,
-        passed=(measures.late.value or 0.0) <= bounds.max_late_share,
+        passed=measures.late.certain <= bounds.max_late_share,
         bound=bounds.max_late_share,
     )
     delay = measures.event_delay

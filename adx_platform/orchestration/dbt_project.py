@@ -109,15 +109,28 @@ def ensure_manifest(settings: Settings) -> Path:
     folder = project_dir()
     target = settings.dbt_target_dir
     manifest, digest_file = target / MANIFEST_NAME, target / DIGEST_NAME
-    digest = _digest(folder, DBT_TARGETS[settings.warehouse.engine])
-    current = digest_file.read_text(encoding="utf-8") if digest_file.is_file() else ""
-    if manifest.is_file() and current == digest:
+    if manifest_is_current(settings):
         return manifest
+    digest = _digest(folder, DBT_TARGETS[settings.warehouse.engine])
     target.mkdir(parents=True, exist_ok=True)
     digest_file.unlink(missing_ok=True)
     _parse(settings, folder, target)
     digest_file.write_text(digest, encoding="utf-8")
     return manifest
+
+
+def manifest_is_current(settings: Settings) -> bool:
+    """Whether there is a manifest, and it is that of the present sources, release and engine.
+
+    Raises:
+        ManifestError: there is no dbt project.
+    """
+    target = settings.dbt_target_dir
+    digest_file = target / DIGEST_NAME
+    if not (target / MANIFEST_NAME).is_file() or not digest_file.is_file():
+        return False
+    digest = _digest(project_dir(), DBT_TARGETS[settings.warehouse.engine])
+    return digest_file.read_text(encoding="utf-8") == digest
 
 
 def first_manifest(settings: Settings) -> None:

@@ -14,6 +14,8 @@ import dagster as dg
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.checks import history_check_keys
+from adx_platform.orchestration.checks_integrity import deep_check_keys
+from adx_platform.orchestration.checks_reference import coverage_check_keys
 
 REFERENCE_JOB = "load_reference_data"
 LOAD_JOB = "load"
@@ -42,7 +44,7 @@ def make_jobs(models: Sequence[dg.AssetKey]) -> Jobs:
     Args:
         models: keys of everything that dbt builds.
     """
-    history = dg.AssetSelection.checks(*history_check_keys())
+    history = dg.AssetSelection.checks(*history_check_keys(), *deep_check_keys())
     return Jobs(
         ingest=tuple(
             dg.define_asset_job(
@@ -65,7 +67,8 @@ def make_jobs(models: Sequence[dg.AssetKey]) -> Jobs:
         ),
         build=dg.define_asset_job(
             BUILD_JOB,
-            selection=dg.AssetSelection.assets(*models, keys.PUBLISHED_KEY),
+            selection=dg.AssetSelection.assets(*models, keys.PUBLISHED_KEY, keys.REPORT_KEY)
+            | dg.AssetSelection.checks(*coverage_check_keys()),
             description="Build and test every model; publish the marts if all is green.",
         ),
         audit=dg.define_asset_job(

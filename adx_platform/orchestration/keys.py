@@ -15,6 +15,7 @@ GROUP_REFERENCE = "reference"
 GROUP_WAREHOUSE_RAW = "warehouse_raw"
 GROUP_WAREHOUSE_CONTROL = "warehouse_control"
 GROUP_PUBLISHED = "published"
+GROUP_PLATFORM = "platform"
 
 STREAM_TAG = "adx/stream"
 LANE_TAG = "adx/lane"
@@ -23,10 +24,20 @@ LAYER_TAG = "adx/layer"
 PII_TAG = "adx/pii"
 PARTITION_TAG = "dagster/partition"
 
+FULL_REFRESH_TAG = "adx/full_refresh"
+"""A run with this tag builds every model anew instead of the touched days."""
+
+FORCE_REFERENCE_TAG = "adx/force_reference"
+"""A run with this tag loads every reference file, also one that has not changed."""
+
 WAREHOUSE_POOL = "warehouse_writer"
 """Loading, building and publishing write one DuckDB file: one at a time."""
 
 PUBLISHED_KEY = dg.AssetKey(["warehouse", "published"])
+REPORT_KEY = dg.AssetKey(["report"])
+
+INGEST_LOOP_KEY = dg.AssetKey(["platform", "ingest_loop"])
+"""The resident loop, ``adx ingest --follow``: a process, of which only its sign of life is seen."""
 
 
 def kafka_key(stream: str) -> dg.AssetKey:

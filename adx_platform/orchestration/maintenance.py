@@ -19,7 +19,7 @@ def maintenance_job() -> dg.JobDefinition:
     """Merge small files, drop raw bytes past retention, delete what is replaced."""
 
     @dg.op(
-        name="maintain_lake",
+        name="keep_lake_tables_cheap",
         retry_policy=TRANSIENT_RETRIES,
         description="Upkeep of every lake table; safe beside ingest, loads and repairs.",
     )

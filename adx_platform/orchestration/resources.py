@@ -15,8 +15,11 @@ from adx_platform.lake.storage import LakeStorage
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.lags import PartitionLag, lags
 from adx_platform.pipeline.platform import Platform, open_platform
+from adx_platform.pipeline.remedies import RemedyReport, carry_out
 from adx_platform.pipeline.reports import BatchReport
 from adx_platform.pipeline.upkeep import maintain_lake
+from adx_platform.quality.incidents.model import Remedy
+from adx_platform.quality.incidents.store import IncidentStore
 from adx_platform.quality.marts_rows import Unbuilt, model_rows, unbuilt
 from adx_platform.reference.files import ReferenceData, load_reference
 from adx_platform.settings import Settings
@@ -90,11 +93,24 @@ class Line:
         """Merge, drop and clean up in every table of the lake."""
         return list(maintain_lake(self.storage, self.settings.lake))
 
-    def load_reference(self) -> tuple[ReferenceData, tuple[str, ...]]:
-        """Read the reference files and load the tables that changed."""
-        data = load_reference(self.settings.reference_dir)
+    def incidents(self) -> IncidentStore:
+        """The incident database; use it as a context manager."""
+        return IncidentStore.open(self.settings.incidents_url)
+
+    def carry_out(self, remedy: Remedy) -> RemedyReport:
+        """Do what an incident's remedy says, in the lake."""
+        with self.platform() as platform:
+            return carry_out(platform, remedy)
+
+    def load_reference(self, *, force: bool = False) -> tuple[ReferenceData, tuple[str, ...]]:
+        """Read the reference files and load the tables that changed; with ``force`` all of them."""
+        data = self.read_reference()
         with self.warehouse() as warehouse:
-            return data, load_reference_data(warehouse, data)
+            return data, load_reference_data(warehouse, data, force=force)
+
+    def read_reference(self) -> ReferenceData:
+        """Read and judge the reference files."""
+        return load_reference(self.settings.reference_dir)
 
     def newest_load(self) -> int:
         """The newest load; 0 if nothing was loaded yet."""

@@ -15,6 +15,7 @@ import dagster as dg
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.automation import sensor_status
+from adx_platform.orchestration.heartbeats import read_heartbeat
 from adx_platform.orchestration.lane_requests import (
     Decision,
     LaneHistory,
@@ -56,7 +57,16 @@ def planner_sensor(
         context: dg.SensorEvaluationContext, line: dg.ResourceParam[Line]
     ) -> dg.SensorResult:
         now = time.time()
-        lags = line.lags(STREAMS)
+        beat = read_heartbeat(context.instance)
+        followed: tuple[str, ...] = ()
+        if beat is not None and beat.is_at_work(
+            now, line.settings.follow.stale_after.total_seconds()
+        ):
+            followed = beat.streams
+        streams = [stream for stream in STREAMS if stream not in followed]
+        if beat is not None and not streams:
+            return dg.SensorResult(skip_reason=f"the resident loop is at work: {beat.explain()}")
+        lags = line.lags(streams)
         lanes = {LaneKey(lag.stream, lag.lane) for lag in lags if lag.behind}
         decision = decide(lags, _histories(context.instance, lanes), now)
         return dg.SensorResult(

@@ -6,6 +6,7 @@ belong here: the refine function (``refine``) or restating what was refined befo
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 
@@ -19,10 +20,12 @@ from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.ranges import accounted_ranges, contiguous
 from adx_platform.lake.reading import Snapshot, raw_snapshot
 from adx_platform.lake.sources import known_sources
+from adx_platform.observability.context import log_context
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.reports import (
     BatchReport,
     disposition_counts,
+    kafka_times,
     late_count,
     offset_ranges,
     reason_counts,
@@ -31,6 +34,8 @@ from adx_platform.refine.batch import refine_batch
 from adx_platform.streams.lanes import lane_of
 from adx_platform.streams.planner import plan
 from adx_platform.streams.topics import Watermarks
+
+logger = logging.getLogger(__name__)
 
 
 def refine_landed(
@@ -76,7 +81,7 @@ def refine_landed(
         },
     )
     reach("refine.after_commit")
-    return BatchReport(
+    report = BatchReport(
         stream=stream.name,
         lane=lane,
         topic_id=topic_id,
@@ -87,7 +92,10 @@ def refine_landed(
         reasons=reason_counts(events),
         late=late_count(events),
         seconds=time.monotonic() - started,
+        kafka_times=kafka_times(raw),
     )
+    _log_commit(report)
+    return report
 
 
 def refine_pending(platform: Platform, stream: Stream, lane: int) -> BatchReport | None:
@@ -127,6 +135,31 @@ def refine_pending(platform: Platform, stream: Stream, lane: int) -> BatchReport
             started=started,
         )
     return None
+
+
+def _log_commit(report: BatchReport) -> None:
+    counts = {name: count for name, count in report.counts.items() if count}
+    with log_context(
+        asset=f"lake/events/{report.stream}",
+        stream=report.stream,
+        lane=report.lane,
+        offset_range=report.ranges,
+    ):
+        logger.info(
+            "committed %s of %s, lane %d: %s",
+            ", ".join(str(item) for item in report.ranges),
+            report.stream,
+            report.lane,
+            ", ".join(f"{count} {name}" for name, count in counts.items()) or "no rows",
+            extra={
+                "event.action": "commit",
+                "event.duration": round(report.seconds * 1e9),
+                "adx.counts": counts,
+                "adx.late": report.late,
+                "adx.events_version": report.events_version,
+                "adx.raw_version": report.raw_version,
+            },
+        )
 
 
 def _partitions_by_topic_id(platform: Platform, stream: Stream, lane: int) -> dict[str, list[int]]:

@@ -7,11 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
 from adx_platform.contracts.dispositions import Disposition
 from adx_platform.contracts.offsets import OffsetRange
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTimes:
+    """When the messages of a batch were produced, by their Kafka timestamps.
+
+    Attributes:
+        early: one message in twenty is as old or older.
+        median: half of them are.
+        newest: of all of them.
+    """
+
+    early: datetime
+    median: datetime
+    newest: datetime
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class BatchReport:
         reasons: rejected rows by reason code.
         late: accepted, duplicate and conflicting rows that were late.
         seconds: from planning to the second commit.
+        kafka_times: when its messages were produced; null if there are only gaps.
     """
 
     stream: str
@@ -41,6 +58,15 @@ class BatchReport:
     reasons: dict[str, int]
     late: int
     seconds: float
+    kafka_times: KafkaTimes | None = None
+
+
+def kafka_times(raw: pl.DataFrame) -> KafkaTimes | None:
+    """The spread of the Kafka timestamps of landed rows; ``None`` if no row has one."""
+    times = raw["kafka_timestamp"].drop_nulls().sort()
+    if times.is_empty():
+        return None
+    return KafkaTimes(times[(len(times) - 1) // 20], times[(len(times) - 1) // 2], times[-1])
 
 
 def offset_ranges(spans: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:

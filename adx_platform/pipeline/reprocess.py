@@ -9,6 +9,7 @@ pending applies it, so a worker that announced and died holds nobody up.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.reading import Snapshot, events_snapshot, raw_snapshot
 from adx_platform.lake.restatements import Restatement, announce, pending_restatements
 from adx_platform.lake.sources import known_sources
+from adx_platform.observability.context import log_context
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.reports import disposition_counts, reason_counts
 from adx_platform.refine.batch import refine_batch
 from adx_platform.streams.lanes import lane_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,23 +97,42 @@ def reprocess_range(
     resume_restatements(platform, stream)
     topic_id = topic_id or _only_topic_id(platform, known)
     before = _checked_rows(platform, known, topic_id, wanted)
-    announced = []
-    for part in _parts(wanted, platform.settings.ingest.max_records_per_batch):
-        restatement = announce(platform.storage, known.topic, topic_id, part, reason=reason)
-        reach("reprocess.announced")
-        resume_restatements(platform, stream)
-        announced.append(restatement)
+    announced = restate(platform, known, topic_id, wanted, reason=reason)
     after = _event_rows(_events(platform, known), topic_id, wanted)
     return ReprocessReport(
         stream=stream,
         topic_id=topic_id,
-        restatements=tuple(announced),
+        restatements=announced,
         counts_before=disposition_counts(before),
         counts=disposition_counts(after),
         reasons=reason_counts(after),
         events_version=_events(platform, known).version,
         seconds=time.monotonic() - started,
     )
+
+
+def restate(
+    platform: Platform,
+    stream: Stream,
+    topic_id: str,
+    ranges: Iterable[OffsetRange],
+    *,
+    reason: str,
+) -> tuple[Restatement, ...]:
+    """Announce ``ranges`` part by part and refine each again; what has no raw rows stays.
+
+    The caller has made sure that the ranges are refined, and that this is wanted where raw rows
+    are missing.
+
+    Raises:
+        LakeError: the lake failed; what was announced is resumed by the next run.
+    """
+    announced = []
+    for part in _parts(ranges, platform.settings.ingest.max_records_per_batch):
+        announced.append(announce(platform.storage, stream.topic, topic_id, part, reason=reason))
+        reach("reprocess.announced")
+        resume_restatements(platform, stream.name)
+    return tuple(announced)
 
 
 def resume_restatements(
@@ -162,6 +185,25 @@ def _apply(platform: Platform, stream: Stream, restatement: Restatement) -> None
     rows = rows.with_columns(pl.lit(restatement.revision, pl.Int64).alias("revision"))
     reach("reprocess.before_commit")
     handle.replace(rows.sort("offset"), restatement)
+    _log_replacement(stream, restatement, disposition_counts(rows))
+
+
+def _log_replacement(stream: Stream, restatement: Restatement, counts: dict[str, int]) -> None:
+    found = {name: count for name, count in counts.items() if count}
+    part = OffsetRange(restatement.partition, restatement.start, restatement.end)
+    with log_context(asset=f"lake/events/{stream.name}", stream=stream.name, offset_range=[part]):
+        logger.info(
+            "refined %s of %s again, revision %d: %s",
+            part,
+            stream.name,
+            restatement.revision,
+            ", ".join(f"{count} {name}" for name, count in found.items()) or "no rows",
+            extra={
+                "event.action": "restate",
+                "adx.counts": found,
+                "adx.revision": restatement.revision,
+            },
+        )
 
 
 def _only_topic_id(platform: Platform, stream: Stream) -> str:

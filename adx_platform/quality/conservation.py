@@ -29,7 +29,11 @@ PartitionKey: TypeAlias = tuple[str, int]
 LANDED = "landed"
 """Term of a raw message: its disposition is not decided in that layer."""
 
-TERMS: tuple[str, ...] = (LANDED, *(disposition.value for disposition in Disposition))
+EXPIRED = "expired"
+"""Term of a raw offset whose bytes are past retention while its refined row is kept: a repair
+found that nobody has them any more, and said so in its journal."""
+
+TERMS: tuple[str, ...] = (LANDED, *(disposition.value for disposition in Disposition), EXPIRED)
 
 STORED_ROWS_SCHEMA = pl.Schema(
     {
@@ -69,6 +73,7 @@ class OffsetEquation:
     conflict: int = 0
     absent: int = 0
     lost: int = 0
+    expired: int = 0
     missing: int = 0
     doubled: int = 0
     outside: int = 0
@@ -197,6 +202,8 @@ def compare_layers(
 def _shown(equation: OffsetEquation, term: str) -> bool:
     if term == LANDED:
         return equation.layer == "raw"
+    if term == EXPIRED:
+        return equation.expired > 0
     return equation.layer != "raw" or term in GAP_DISPOSITIONS
 
 

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from adx_platform.contracts.dispositions import Disposition
+from adx_platform.contracts.offsets import without_ranges
 from adx_platform.contracts.streams import Stream
+from adx_platform.lake.ranges import stored_spans
 from adx_platform.lake.reading import Snapshot, events_snapshot, raw_snapshot
+from adx_platform.lake.repairs import past_retention
 from adx_platform.lake.sources import known_sources
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.quality.conservation import (
+    EXPIRED,
     LANDED,
     STORED_ROWS_SCHEMA,
     OffsetEquation,
@@ -82,15 +86,35 @@ def recount_landing(
         return ()
     committed, since = _bounds(snapshot, _source_keys(storage, stream.topic), tail)
     rows = _collect(snapshot, since, columns=(*_KEY_COLUMNS, "gap_kind"), keys=committed)
+    stored = rows.select(*_KEY_COLUMNS, term=pl.col("gap_kind").fill_null(LANDED))
     return recount(
-        rows.select(*_KEY_COLUMNS, term=pl.col("gap_kind").fill_null(LANDED)).cast(
-            STORED_ROWS_SCHEMA
-        ),
+        pl.concat([stored.cast(STORED_ROWS_SCHEMA), _expired(storage, stream.topic, rows, since)]),
         committed,
         layer="raw",
         stream=stream.name,
         since=since,
     )
+
+
+def _expired(
+    storage: LakeStorage, topic: str, rows: pl.DataFrame, since: dict[PartitionKey, int]
+) -> pl.DataFrame:
+    """What repairs found past retention, as if a row stood for each run of offsets.
+
+    What lies before the first row is left out: retention takes beginnings, and goes on doing so.
+    """
+    expired = []
+    for (topic_id, partition), spans in past_retention(storage, topic).items():
+        mine = rows.filter(pl.col("topic_id") == topic_id, pl.col("partition") == partition)
+        stored = stored_spans(mine)
+        first = since.get((topic_id, partition), stored[0].start if stored else None)
+        if first is not None:
+            expired += [
+                (topic_id, partition, span.start, span.count, EXPIRED)
+                for span in without_ranges(spans, stored)
+                if span.end > first
+            ]
+    return pl.DataFrame(expired, schema=STORED_ROWS_SCHEMA, orient="row")
 
 
 def latest_accepted(storage: LakeStorage, stream: Stream, *, tail: int) -> pl.DataFrame:

@@ -133,11 +133,13 @@ class Warehouse(Protocol):
         """
         ...
 
-    def load_reference(self, name: str, frame: pl.DataFrame, *, version: str) -> bool:
+    def load_reference(
+        self, name: str, frame: pl.DataFrame, *, version: str, force: bool = False
+    ) -> bool:
         """Replace reference table ``name`` by ``frame`` in one transaction.
 
         Returns:
-            Whether anything was written: not when ``version`` is loaded already.
+            Whether anything was written: not when ``version`` is loaded already, unless ``force``.
         """
         ...
 

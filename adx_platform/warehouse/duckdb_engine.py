@@ -140,7 +140,9 @@ class DuckDBWarehouse:
         faultpoints.reach("load.after_commit")
         return LoadReceipt(load_id, inserted, removed)
 
-    def load_reference(self, name: str, frame: pl.DataFrame, *, version: str) -> bool:
+    def load_reference(
+        self, name: str, frame: pl.DataFrame, *, version: str, force: bool = False
+    ) -> bool:
         """Replace reference table ``name`` by ``frame``, unless ``version`` is loaded already."""
         table = {t.name: t for t in REFERENCE_WAREHOUSE_TABLES}.get(name)
         if table is None:
@@ -151,7 +153,7 @@ class DuckDBWarehouse:
             "SELECT 1 FROM control.reference_loads WHERE table_name = ? AND version = ?",
             [name, version],
         ).fetchall()
-        if loaded:
+        if loaded and not force:
             return False
         with transaction(connection):
             connection.execute(f"DELETE FROM {table.qualified_name}")  # noqa: S608 our own name

@@ -460,7 +460,7 @@ def test_incremental_builds_equal_a_full_refresh(
         for name in (
             "fct_impressions", "fct_clicks", "fct_conversions", "fct_auctions", "fct_attribution",
             "agg_campaign_hourly", "agg_campaign_daily", "agg_quality_hourly", "agg_rejects_hourly",
-            "conservation_offsets",
+            "agg_arrivals_hourly", "agg_exchange_hourly", "conservation_offsets",
         )
     }  # fmt: skip
     for name, rows in full.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake.fs import DeltaStorageHandler
 from pydantic import SecretStr
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
@@ -25,7 +26,10 @@ from adx_platform.contracts.streams import CLICKS_CONVERSIONS
 from adx_platform.lake.cursors import landed_offsets, refined_offsets
 from adx_platform.lake.errors import LakeUnavailable
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.reading import events_snapshot, last_message, raw_snapshot
+from adx_platform.lake.files import LakeFiles
+from adx_platform.lake.holes import missing_offsets
+from adx_platform.lake.integrity import Damage, damaged_files, remove_missing
+from adx_platform.lake.reading import Snapshot, events_snapshot, last_message, raw_snapshot
 from adx_platform.lake.restatements import announce, pending_restatements
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import raw_table
@@ -257,3 +261,48 @@ def test_a_wrong_setting_is_named_and_no_secret_is_shown(
     assert advice in str(seen.value)
     assert SECRET not in str(seen.value)
     assert "wrong-secret" not in str(seen.value)
+
+
+def test_damaged_objects_are_found_moved_aside_and_taken_out_of_the_table(
+    s3: LakeSettings, tmp_path: Path
+) -> None:
+    platform = open_platform(
+        load_settings(
+            home=tmp_path,
+            lake=s3.model_copy(update={"uri": f"s3://{BUCKET}/damaged"}),
+        )
+    )
+    raw = _clicks(60)
+    for start in range(0, 60, 20):
+        part = raw.slice(start, 20)
+        platform.landing(STREAM).commit(part, "id", [OffsetRange(0, start, start + 20)])
+    table = raw_table(platform.storage, STREAM.topic)
+    handle = table.find()
+    assert handle is not None
+    assert damaged_files(table, deep=True) == []
+    actions = pl.DataFrame(handle.get_add_actions(flatten=True)).sort("min.offset")
+    lost, torn, _ = actions["path"]
+    store = DeltaStorageHandler(table.storage.table_uri(table.name), dict(table.storage.options))
+    store.delete_file(lost)
+    another = pl.DataFrame({"another": ["file"]})
+    another.write_parquet(
+        f"{table.storage.table_uri(table.name)}/{torn}", storage_options=table.storage.scan_options
+    )
+
+    found = {item.path: item.kind for item in damaged_files(table)}
+    assert found == {lost: Damage.MISSING, torn: Damage.TRUNCATED}
+    files = LakeFiles(platform.storage, platform.storage.uri)
+    kept = f"quarantine/1/{table.name}/{torn}"
+    assert files.move(f"{table.name}/{torn}", kept)
+    assert not files.move(f"{table.name}/{torn}", kept)
+    with files.open(kept) as file:
+        assert pl.read_parquet(file.read()).equals(another)
+    remove_missing(table)
+    landing = platform.landing(STREAM)
+    left = Snapshot(landing.table, landing.handle)
+    assert missing_offsets(left, "id", [OffsetRange(0, 0, 60)]) == (OffsetRange(0, 0, 40),)
+    landing.fill(raw.slice(0, 40), "id", OffsetRange(0, 0, 40))
+    after = raw_snapshot(platform.storage, STREAM.topic)
+    assert after is not None
+    assert after.read("id", 0, 0, 60).equals(raw)
+    assert after.next_offset("id", 0) == 60

@@ -156,6 +156,44 @@ def impression(event_id: str, **fields: object) -> bytes:
     return json.dumps(event).encode()
 
 
+REPORT_TABLES = """
+alter table marts.agg_campaign_daily add column advertiser_id varchar;
+alter table marts.agg_campaign_daily add column billed_impressions bigint;
+alter table marts.agg_campaign_daily add column local_date date;
+alter table marts.dim_campaigns add column status varchar;
+alter table marts.dim_campaigns add column daily_budget_micros bigint;
+alter table marts.dim_campaigns add column total_budget_micros bigint;
+alter table marts.dim_advertisers add column currency varchar;
+create table marts.agg_campaign_hourly (
+    hour_start timestamp, currency varchar, net_impressions bigint, net_clicks bigint,
+    billed_impressions bigint, spend_micros bigint
+);
+create table marts.agg_arrivals_hourly (
+    hour_start timestamp, stream varchar, messages bigint, late bigint
+);
+create table marts.agg_exchange_hourly (requests bigint, bids bigint, wins bigint);
+create table marts.agg_rejects_hourly (
+    stream varchar, reason_code varchar, rejected bigint, last_seen_at timestamp
+);
+create schema control;
+create table control.loads (
+    load_id bigint, stream varchar, lake_version bigint, loaded_at timestamp, row_count bigint
+);
+create table control.load_ranges (
+    load_id bigint, topic_id varchar, partition_id integer, start_offset bigint,
+    end_offset bigint, kind varchar, revision bigint
+);
+create table main.snapshot (build_id varchar, to_load_id bigint, published_at timestamp);
+insert into main.snapshot values ('build-1', 7, '2026-03-02 13:00:00');
+"""
+
+
+@pytest.fixture
+def report_tables() -> str:
+    """What ``SmallLine.publish`` adds for the HTML report: SQL, to go before a test's own."""
+    return REPORT_TABLES
+
+
 @pytest.fixture
 def no_adx_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment without the platform's own variables."""

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adx_platform.contracts.offsets import OffsetRange, merge_ranges, total_count
+from adx_platform.contracts.offsets import (
+    OffsetRange,
+    join_near,
+    merge_ranges,
+    total_count,
+    within_ranges,
+    without_ranges,
+)
 
 RANGES = st.builds(
     lambda partition, start, count: OffsetRange(partition, start, start + count),
@@ -42,3 +49,23 @@ def test_merging_keeps_the_offsets_and_leaves_real_gaps_between_ranges(
     assert total_count(merged) == len(offsets(ranges))
     for left, right in pairwise(merged):
         assert (left.partition, left.end) < (right.partition, right.start)
+
+
+@given(st.lists(RANGES, max_size=6), st.lists(RANGES, max_size=6))
+def test_ranges_are_cut_and_joined_like_sets_of_offsets(
+    some: list[OffsetRange], others: list[OffsetRange]
+) -> None:
+    left, common = without_ranges(some, others), within_ranges(some, others)
+    assert offsets(left) == offsets(some) - offsets(others)
+    assert offsets(common) == offsets(some) & offsets(others)
+    for found in (left, common):
+        assert found == merge_ranges(found)
+
+
+@given(st.lists(RANGES, max_size=6), st.integers(0, 5))
+def test_near_ranges_are_joined_and_no_others(some: list[OffsetRange], distance: int) -> None:
+    joined = join_near(some, distance)
+    assert offsets(joined) >= offsets(some)
+    for first, second in pairwise(joined):
+        assert first.partition < second.partition or second.start - first.end > distance
+    assert join_near(some, 0) == merge_ranges(some)

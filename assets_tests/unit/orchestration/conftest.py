@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import dagster as dg
 
 from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.dbt_project import ensure_manifest
+from adx_platform.orchestration.instance import ensure_instance
 from adx_platform.settings import Settings, load_settings
 
 
@@ -56,3 +58,22 @@ def runnable_settings(settings: Settings, parsed_home: Path) -> Settings:
     """A home of the test's own, with the manifest."""
     shutil.copytree(parsed_home / "dbt", settings.dbt_target_dir)
     return settings
+
+
+@pytest.fixture(scope="session")
+def made_dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Dagster home whose databases are made: their migrations take seconds of CPU."""
+    settings = load_settings(home=tmp_path_factory.mktemp("dagster"))
+    with ensure_instance(settings) as instance, instance.event_log_storage.run_connection(""):
+        """The file of what has no run is made when it is first opened."""
+    return settings.dagster_home
+
+
+@pytest.fixture
+def persistent_instance(
+    settings: Settings, made_dagster_home: Path
+) -> Iterator[dg.DagsterInstance]:
+    """The instance of ``settings``, in files."""
+    shutil.copytree(made_dagster_home, settings.dagster_home)
+    with ensure_instance(settings) as instance:
+        yield instance

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.build import build_defs
+from adx_platform.orchestration.heartbeats import Heartbeat, write_heartbeat
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.lags import PartitionLag
 from adx_platform.settings import load_settings
@@ -165,3 +169,32 @@ def test_new_reference_files_are_loaded_once(
     changed = request()
     assert isinstance(changed, dg.RunRequest)
     assert changed.run_key != first.run_key
+
+
+@pytest.mark.parametrize(
+    ("sign", "asks"),
+    [
+        ({}, False),
+        ({"streams": ("bid_requests",)}, True),
+        ({"age": 60.0}, True),
+        ({"stopped": True}, True),
+    ],
+)
+def test_the_planner_stands_by_while_the_resident_loop_is_at_work(
+    planned_defs: dg.Definitions,
+    line: FakeLine,
+    instance: dg.DagsterInstance,
+    sign: dict[str, Any],
+    asks: bool,
+) -> None:
+    line.lags_now = (lag(0, refined=0, last_stable=5),)
+    at = time.time() - sign.get("age", 0.0)
+    streams = sign.get("streams", tuple(STREAMS))
+    stopped = sign.get("stopped", False)
+    write_heartbeat(instance, Heartbeat(at, "box", 42, streams, 2, 5, stopped=stopped))
+
+    result = tick(planned_defs, line, instance)
+
+    assert bool(result.run_requests) is asks
+    if not asks:
+        assert "the resident loop is at work: pid 42 on box" in str(result.skip_reason)

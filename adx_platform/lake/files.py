@@ -1,0 +1,117 @@
+"""The files under a folder of the lake, wherever the lake is: size, content, moving one aside.
+
+Belongs here: single files by name. Does not belong here: which files a table consists of, which
+only its log says (``integrity``); no folder is ever listed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import pyarrow.fs
+from deltalake.fs import DeltaStorageHandler
+
+from adx_platform.lake.storage import LakeStorage
+
+_CONCURRENT: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """One file as the store has it.
+
+    Attributes:
+        size: bytes; null: there is no such file.
+        changed: nanoseconds of its last change, where the store tells them cheaply.
+    """
+
+    size: int | None
+    changed: int | None = None
+
+
+class LakeFiles:
+    """Files under ``uri``, which is a folder of a machine or a prefix of an object store."""
+
+    def __init__(self, storage: LakeStorage, uri: str) -> None:
+        """Remember where; nothing is opened yet."""
+        self._local = Path(uri) if storage.is_local else None
+        self._uri = uri
+        self._options = dict(storage.options)
+
+    def states(self, paths: Sequence[str]) -> list[FileState]:
+        """Size of each of ``paths``, in their order; several are asked for at a time."""
+        if self._local is not None:
+            return [_local_state(self._local / path) for path in paths]
+        remote = self._remote()
+        with ThreadPoolExecutor(_CONCURRENT) as pool:
+            return list(pool.map(lambda path: _remote_state(remote, path), paths))
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """The file for reading at any position.
+
+        Raises:
+            OSError: it is not there, or the store fails.
+        """
+        if self._local is not None:
+            with (self._local / path).open("rb") as file:
+                yield file
+        else:
+            with self._remote().open_input_file(path) as file:
+                # pyarrow's file has the methods of one, but not its type.
+                yield cast("IO[bytes]", file)
+
+    @contextmanager
+    def open_whole(self, path: str) -> Iterator[IO[bytes]]:
+        """The same for reading all of it: from a remote store it is fetched at once.
+
+        Whatever fails in the block then is the content's fault and not the store's.
+
+        Raises:
+            OSError: it is not there, or the store fails.
+        """
+        with self.open(path) as file:
+            yield file if self._local is not None else BytesIO(file.read())
+
+    def move(self, path: str, target: str) -> bool:
+        """Rename ``path`` to ``target``; False if there is no such file.
+
+        Both are below ``uri``. A store without rename copies, then deletes: killed in between,
+        both exist, and moving again ends it.
+        """
+        if self._local is not None:
+            source, goal = self._local / path, self._local / target
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.move(source, goal)
+            except FileNotFoundError:
+                return False
+            return True
+        remote = self._remote()
+        if _remote_state(remote, path).size is None:
+            return False
+        remote.move(path, target)
+        return True
+
+    def _remote(self) -> Any:  # noqa: ANN401 - pyarrow has no type information
+        return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self._uri, self._options))
+
+
+def _local_state(path: Path) -> FileState:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return FileState(None)
+    return FileState(found.st_size, found.st_mtime_ns)
+
+
+def _remote_state(remote: Any, path: str) -> FileState:  # noqa: ANN401 - see above
+    info = remote.get_file_info([path])[0]
+    return FileState(None if info.type == pyarrow.fs.FileType.NotFound else info.size)
