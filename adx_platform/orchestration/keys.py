@@ -34,7 +34,7 @@ WAREHOUSE_POOL = "warehouse_writer"
 """Loading, building and publishing write one DuckDB file: one at a time."""
 
 PUBLISHED_KEY = dg.AssetKey(["warehouse", "published"])
-REPORT_KEY = dg.AssetKey(["report"])
+REPORT_KEY = dg.AssetKey(["published", "report"])
 
 INGEST_LOOP_KEY = dg.AssetKey(["platform", "ingest_loop"])
 """The resident loop, ``adx ingest --follow``: a process, of which only its sign of life is seen."""

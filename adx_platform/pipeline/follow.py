@@ -26,6 +26,7 @@ from adx_platform.pipeline.follow_state import FollowedBatch, FollowStatus, batc
 from adx_platform.pipeline.ingest import MAX_LOSSES_IN_A_ROW
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.reference_watch import ReferenceWatch
+from adx_platform.pipeline.reports import BatchReport
 from adx_platform.pipeline.reprocess import resume_restatements
 from adx_platform.pipeline.troubles import OnTrouble, TroubleKind, TroubleLog
 from adx_platform.settings import Settings
@@ -222,24 +223,26 @@ class Follower:
         except lane.CAUGHT as error:
             self._fail(lane, lane.kind_of(error), error)
         else:
-            lane.losses = lane.failures = 0
-            lane.progress.stopped = None
-            self._troubles.end_lane(name, number)
-            with self._lock:
-                lane.settle()
-            if lane.progress.behind < BACKLOG:
-                lane.retry_at = self._clock() + self._batch_interval
-            if report is not None:
-                committed_at = self._now()
-                seen = lane.commit(report.ranges, self._clock())
-                latency = batch_latency(report.kafka_times, seen, committed_at)
-                batch = FollowedBatch(report, committed_at, latency)
-                with self._lock:
-                    lane.progress.add(batch)
-                logger.info(
-                    "%s lane %d: %s committed", name, number, ", ".join(map(str, report.ranges))
-                )
-                self._on_batch(batch)
+            self._went_well(lane, report)
+
+    def _went_well(self, lane: FollowedLane, report: BatchReport | None) -> None:
+        lane.losses = lane.failures = 0
+        lane.progress.stopped = None
+        self._troubles.end_lane(lane.stream.name, lane.lane)
+        with self._lock:
+            lane.settle()
+        if lane.progress.behind < BACKLOG:
+            lane.retry_at = self._clock() + self._batch_interval
+        if report is None:
+            return
+        committed_at = self._now()
+        seen = lane.commit(report.ranges, self._clock())
+        batch = FollowedBatch(
+            report, committed_at, batch_latency(report.kafka_times, seen, committed_at)
+        )
+        with self._lock:
+            lane.progress.add(batch)
+        self._on_batch(batch)
 
     def _lost(self, lane: FollowedLane, error: Exception) -> bool:
         """Count a lost race; True if there were too many in a row, and the lane pauses."""

@@ -43,7 +43,7 @@ def test_the_checks_of_a_mart_passed(page: Page, dagster_url: str) -> None:
 
 
 def test_the_report_shows_its_preview(page: Page, dagster_url: str) -> None:
-    open_dagster(page, f"{dagster_url}/assets/report?view=events", wait_for="preview")
+    open_dagster(page, f"{dagster_url}/assets/published/report?view=events", wait_for="preview")
     page.get_by_text("Show Markdown").or_(page.get_by_text("Show markdown")).first.click()
     expect(page.get_by_text("These figures can be trusted").first).to_be_visible()
     chart = page.get_by_role("img", name="messages per hour and stream")
