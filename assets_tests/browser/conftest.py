@@ -27,8 +27,9 @@ EVENTS = 6_000
 UI_START_SECONDS = 240
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module: its driver keeps an event loop, over which Dagster stumbles."""
     executable = installed_chromium()
     if executable is None:
         pytest.skip("no Chromium: install it, or name it in ADX_TEST_CHROMIUM")
