@@ -27,7 +27,7 @@ from adx_platform.simulate.live_state import LiveState, load_state
 from adx_platform.simulate.live_traffic import LiveConfig
 from adx_platform.streams.embedded import EMBEDDED_TOPIC_CONFIG, EmbeddedBroker
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HISTORY = timedelta(hours=6)
 LIVE = LiveConfig().start + HISTORY
