@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadfile import LoadFileScheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler.protocol import Scheduling
 
 SERVER_MARKERS = ("broker", "s3", "browser")
 
@@ -29,3 +35,19 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"ADX_REQUIRE_SERVERS=1, but skipped: {report.longrepr}"
     return report
+
+
+class ByFile(LoadFileScheduling):
+    """Whole test modules to each process, and all browser tests to one.
+
+    Those share a platform that took a market through the whole line: a hundred seconds per process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "assets_tests/browser/"
+        return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None

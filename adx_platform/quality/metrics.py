@@ -48,13 +48,15 @@ class Share:
 
     @property
     def certain(self) -> float:
-        """What the share is at least, with 97.5 % confidence (Wilson's lower bound); 0 of nothing.
+        """What the share is at least, with 99.995 % confidence (Wilson's lower bound); 0 of nothing.
 
-        Two rejects among eighteen messages of a quiet hour are 11 %, and say nothing.
+        Two rejects among eighteen messages of a quiet hour are 11 %, and say nothing. A resident
+        loop asks some thousand times a day: with 97.5 % confidence three rejects of eight messages
+        opened an incident twice in the first three minutes of a quiet day.
         """
         if not self.whole:
             return 0.0
-        z = 1.96
+        z = 3.89
         share, n = self.part / self.whole, self.whole
         middle = share + z * z / (2 * n)
         spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

@@ -170,8 +170,8 @@ def test_an_accepted_row_against_its_contract_is_found(line: Line) -> None:
 @pytest.mark.parametrize(
     ("bounds", "columns", "check"),
     [
-        ({"max_reject_share": 0.02}, {}, checks.REJECTS),
-        ({"max_late_share": 0.2}, {"is_late": True}, checks.LATE),
+        ({"max_reject_share": 0.001}, {}, checks.REJECTS),
+        ({"max_late_share": 0.1}, {"is_late": True}, checks.LATE),
         (
             {"max_event_delay": timedelta(minutes=5)},
             {"event_time": NOON - timedelta(minutes=6)},

@@ -134,7 +134,14 @@ def test_correlation_counts_rendered_impressions_with_a_notice(
 
 @pytest.mark.parametrize(
     ("part", "whole", "least", "most"),
-    [(0, 0, 0.0, 0.0), (2, 18, 0.0, 0.05), (0, 50, 0.0, 0.0), (9, 18, 0.28, 0.5), (5, 5, 0.5, 1.0)],
+    [
+        (0, 0, 0.0, 0.0),
+        (2, 18, 0.0, 0.05),
+        (3, 8, 0.0, 0.1),
+        (0, 50, 0.0, 0.0),
+        (14, 18, 0.33, 0.5),
+        (8, 8, 0.33, 0.5),
+    ],
 )
 def test_a_few_messages_make_no_certain_share(
     part: int, whole: int, least: float, most: float
