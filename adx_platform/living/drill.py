@@ -68,6 +68,8 @@ class _Active:
     fault: Fault
     at: datetime
     order_id: str | None
+    gone_at: datetime | None = None
+    built_before: datetime | None = None
     calm_since: datetime | None = None
     problem: str = ""
 
@@ -197,9 +199,29 @@ class Drill:
             return False
         if active.order_id is not None and happened(self._settings, active.order_id).ended is None:
             return False
+        if active.fault.is_in_traffic and not self._left_the_marts(active):
+            return False
         if active.fault.seen is not None:
             return active.fault.seen(self._settings, active.at)[1] is not None
         return any(i.scope in expectation.scopes for i in ours)
+
+    def _left_the_marts(self, active: _Active) -> bool:
+        """Whether a build has followed on the moment when no check judges the fault's hours.
+
+        The hourly checks speak minutes after those of each batch. Without this wait what they find
+        of one fault was taken for the next one's, or for a false alarm (the first drill, 2026-11).
+        """
+        market, built = market_state(self._settings), last_build(self._settings)
+        if market is None or built is None:
+            return False
+        quality = self._settings.quality
+        # One hour more: the build that follows may have begun an hour (a minute) ago.
+        judged = timedelta(hours=quality.anomaly_tested_hours + 1) + quality.anomaly_grace
+        active.gone_at = active.gone_at or market.clock + judged
+        if market.clock < active.gone_at:
+            active.built_before = built
+            return False
+        return built != active.built_before
 
     def _close(self, active: _Active, now: datetime, word: str) -> None:
         self._active.remove(active)

@@ -40,12 +40,14 @@ class Fault:
         expectation: what must follow.
         inject: does the damage; may return the id of an order to the market.
         locks: scopes that it takes for itself.
+        is_in_traffic: whether its traces stay in the hourly marts for some hours.
         seen: asks the supervisor's journal, for a fault that needs no incident.
     """
 
     expectation: Expectation
     inject: Callable[[Settings], str | None]
     locks: frozenset[str]
+    is_in_traffic: bool = False
     seen: Callable[[Settings, datetime], Seen] | None = None
 
     @property
@@ -76,7 +78,9 @@ def plan() -> tuple[Fault, ...]:
                 needs_remedy=True,
             ),
             "schema_change",
-            minutes=40,
+            # While the resident loop is dead nothing is rejected, and then the schema is there.
+            also_locks=frozenset({PLATFORM}),
+            minutes=60,
         ),
         _in_traffic(
             Expectation("late flood", Outcome.RECOVERED, (CLICKS,), ("late_", "volume_")),
@@ -137,7 +141,7 @@ def plan() -> tuple[Fault, ...]:
                 side_scopes=(MARKET_SCOPE, WAREHOUSE),
             ),
             "volume_drop",
-            minutes=150,
+            minutes=120,
             topic="ad_impressions",
             share=0.95,
         ),
@@ -175,7 +179,7 @@ def plan() -> tuple[Fault, ...]:
                 side_scopes=(MARKET_SCOPE, WAREHOUSE),
             ),
             "exchange_silent",
-            minutes=150,
+            minutes=120,
         ),
         Fault(
             Expectation(
@@ -192,13 +196,18 @@ def plan() -> tuple[Fault, ...]:
 
 
 def _in_traffic(
-    expectation: Expectation, kind: str, *, minutes: float, **parameters: object
+    expectation: Expectation,
+    kind: str,
+    *,
+    minutes: float,
+    also_locks: frozenset[str] = frozenset(),
+    **parameters: object,
 ) -> Fault:
     def inject(settings: Settings) -> str:
         return faults_market.order_fault(settings, kind, minutes, **parameters)
 
     locks = frozenset((*expectation.scopes, *expectation.side_scopes)) - {WAREHOUSE}
-    return Fault(expectation, inject, locks)
+    return Fault(expectation, inject, locks | also_locks, is_in_traffic=True)
 
 
 def _lose_rates(settings: Settings) -> None:

@@ -48,7 +48,7 @@ class Share:
 
     @property
     def certain(self) -> float:
-        """What the share is at least, with 99.995 % confidence (Wilson's lower bound); 0 of nothing.
+        """What the share is at least, with 99.995 % confidence (Wilson, lower bound); 0 of nothing.
 
         Two rejects among eighteen messages of a quiet hour are 11 %, and say nothing. A resident
         loop asks some thousand times a day: with 97.5 % confidence three rejects of eight messages
