@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandera.errors
 import polars as pl
 
-from adx_platform.contracts.frames import contract_model
+from adx_platform.contracts.frames import breaks_contract, contract_model
 from adx_platform.contracts.streams import Stream
 
 
@@ -67,6 +67,12 @@ def verify_contract(stream: Stream, accepted: pl.DataFrame) -> ContractReport:
 
 
 def _violations(stream: Stream, record_type: str, rows: pl.DataFrame) -> list[Violation]:
+    # One expression finds the rows; pandera names their faults, and that takes a hundred times as
+    # long. With other types than the contract's the expression says nothing.
+    if all(rows.schema.get(name) == dtype for name, dtype in stream.events_schema.items()):
+        rows = rows.filter(breaks_contract(stream.name, record_type))
+        if rows.is_empty():
+            return []
     try:
         contract_model(stream.name, record_type).validate(rows, lazy=True)
     except pandera.errors.SchemaErrors as error:
