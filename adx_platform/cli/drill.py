@@ -33,7 +33,8 @@ from adx_platform.living.drill import Drill, DrillOptions, DrillResult
 from adx_platform.living.drill_plan import plan
 from adx_platform.living.drill_report import COLUMNS, cells, write_report
 from adx_platform.living.programs import SUPERVISOR, dev_program, records
-from adx_platform.living.stopping import stop_home
+from adx_platform.living.stopping import SUPERVISOR_SECONDS, stop_home
+from adx_platform.local_process import ask_to_stop, wait_until_ended
 from adx_platform.quality.incidents.store import IncidentStore
 from adx_platform.settings import Settings, load_settings
 
@@ -110,10 +111,13 @@ def _platform(settings: Settings, arguments: tuple[str, ...], *, attach: bool) -
             "running platform and --attach"
         )
     _say(f"starting the platform in {settings.home}")
-    dev_program(settings, arguments).start()
+    started = dev_program(settings, arguments).start()
     try:
         yield
     finally:
+        # In its first seconds it has no record as the supervisor yet, and would live on.
+        ask_to_stop(started)
+        wait_until_ended(started, SUPERVISOR_SECONDS)
         stop_home(settings)
 
 

@@ -91,6 +91,9 @@ class BrokerProgram:
 
     def stop(self) -> None:
         """See :class:`Program`."""
+        # A start under way has perhaps a process and no record of it yet: it would stay behind.
+        if self._starting is not None:
+            self._starting.join(_STOP_SECONDS)
         self._broker.stop()
 
     def last_words(self) -> str:
