@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
-import yaml  # type: ignore[import-untyped]  # its stubs are not among the lint tools
+import yaml
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus
 from sqlalchemy.exc import SQLAlchemyError
