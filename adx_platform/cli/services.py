@@ -16,7 +16,16 @@ import typer
 from adx_platform.cli.output import print_json, stderr, stdout, table
 from adx_platform.errors import AdxError
 from adx_platform.living.brokers import local_broker, running_broker
-from adx_platform.living.programs import HOST, dagster_programs, require_free
+from adx_platform.living.programs import (
+    CODE,
+    HOST,
+    WEBSERVER,
+    dagster_programs,
+    free_port,
+    is_listening,
+    require_free,
+    write_workspace,
+)
 from adx_platform.living.stopping import stop_home
 from adx_platform.local_process import LocalProcess
 from adx_platform.settings import Settings, current_settings
@@ -80,15 +89,16 @@ def status(
                 "address": found.bootstrap_servers,
             }
         )
-    for name, process in dagster_programs(settings, None).items():
+    for name, process in dagster_programs(settings).items():
         started = process.running()
         port = started.port if started else None
+        scheme = "http://" if name == WEBSERVER else ""
         rows.append(
             {
                 "service": name,
                 "running": started is not None,
                 "pid": started.pid if started else None,
-                "address": f"http://{HOST}:{port}" if port else None,
+                "address": f"{scheme}{HOST}:{port}" if port else None,
             }
         )
     if as_json:
@@ -114,12 +124,26 @@ def _start_dagster(settings: Settings, ui_port: int) -> None:
 
     ensure_manifest(settings)
     ensure_instance(settings).dispose()
-    processes = dagster_programs(settings, ui_port)
-    for process in processes.values():
+    served = dagster_programs(settings)[CODE].running()
+    code_port = served.port if served and served.port else free_port()
+    write_workspace(settings, code_port)
+    processes = dagster_programs(settings, ui_port, code_port)
+    for name, process in processes.items():
         if process.running() is None:
             require_free(process.port)
             process.start()
-    _wait_for_ui(processes["webserver"])
+            if name == CODE:
+                _wait_for_definitions(process, code_port)
+    _wait_for_ui(processes[WEBSERVER])
+
+
+def _wait_for_definitions(code: LocalProcess, port: int) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    with stderr.status("waiting for the definitions"):
+        while not is_listening(port):
+            if code.running() is None or time.monotonic() >= deadline:
+                raise AdxError(f"the definitions cannot be loaded: {code.log_tail()}")
+            time.sleep(0.2)
 
 
 def _wait_for_ui(webserver: LocalProcess) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,8 @@ from adx_platform.errors import AdxError
 from adx_platform.settings import Settings
 
 _HIGHEST_ID = 2**31 - 1
+_UNKNOWN = "schema id {} is not in the registry"
+_UNKNOWN_PATTERN = re.compile(re.escape(_UNKNOWN).replace(r"\{\}", r"(\d+)"))
 
 
 class RegistryError(AdxError):
@@ -37,8 +40,19 @@ class UnknownSchemaIdError(RegistryError):
     """The registry answered that it has no schema of this id."""
 
     def __init__(self, schema_id: int) -> None:
-        super().__init__(f"schema id {schema_id} is not in the registry")
+        super().__init__(_UNKNOWN.format(schema_id))
         self.schema_id = schema_id
+
+
+def missing_schema_id(reason: str) -> int | None:
+    """The id in the stored reason of a reject that :class:`UnknownSchemaIdError` was the cause of.
+
+    Returns:
+        None if ``reason`` is another one, or no registry can ever know the id.
+    """
+    found = _UNKNOWN_PATTERN.fullmatch(reason)
+    schema_id = int(found[1]) if found else None
+    return schema_id if schema_id is not None and schema_id <= _HIGHEST_ID else None
 
 
 class SchemaRegistry(Protocol):

@@ -73,7 +73,7 @@ def plan() -> tuple[Fault, ...]:
                 "schema change",
                 Outcome.MENDED,
                 (BIDS,),
-                ("reject_", "volume_"),
+                ("rejects_refinable", "reject_", "volume_"),
                 actions=frozenset({Action.REFINE_AGAIN}),
                 needs_remedy=True,
             ),

@@ -6,6 +6,7 @@ Belongs here: what is run and how it is recognised later. Does not belong here: 
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -19,7 +20,10 @@ from adx_platform.local_process import LocalProcess
 from adx_platform.settings import Settings
 
 HOST: Final = "127.0.0.1"
-WEBSERVER, DAEMON, MARKET, INGEST, SUPERVISOR = (
+DEFINITIONS: Final = "adx_platform.definitions"
+_LOCATION: Final = "adx_platform"
+CODE, WEBSERVER, DAEMON, MARKET, INGEST, SUPERVISOR = (
+    "code",
     "webserver",
     "daemon",
     "market",
@@ -63,14 +67,39 @@ def installation() -> Path:
     return root
 
 
-def dagster_programs(settings: Settings, ui_port: int | None) -> dict[str, LocalProcess]:
-    """The two Dagster programs; ``ui_port`` matters only for starting."""
-    workspace = str(installation() / "workspace.yaml")
+def dagster_programs(
+    settings: Settings, ui_port: int | None = None, code_port: int | None = None
+) -> dict[str, LocalProcess]:
+    """Dagster's programs, in the order of their start; the ports matter only for starting.
+
+    The definitions have a server of their own. From a workspace that names a module, the daemon
+    loads them anew every minute, in yet another process: ten seconds of CPU each time, in which no
+    sensor ticks and no run starts (2026-11, two cores).
+    """
+    workspace = str(_workspace(settings))
     webserver = [_program("dagster-webserver"), "-h", HOST, "-w", workspace]
+    code = [_program("dagster"), "code-server", "start", "-h", HOST, "-p", str(code_port)]
+    code += ["-m", DEFINITIONS, "--location-name", _LOCATION]
     return {
+        CODE: _process(settings, CODE, code, port=code_port),
         WEBSERVER: _process(settings, WEBSERVER, [*webserver, "-p", str(ui_port)], port=ui_port),
         DAEMON: _process(settings, DAEMON, [_program("dagster-daemon"), "run", "-w", workspace]),
     }
+
+
+def write_workspace(settings: Settings, code_port: int) -> None:
+    """Write down for the web server and the daemon where the definitions are served."""
+    server = {"host": HOST, "port": code_port, "location_name": _LOCATION}
+    target = _workspace(settings)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
+
+
+def is_listening(port: int) -> bool:
+    """Whether a program answers on ``port``."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def market_program(settings: Settings, options: MarketOptions) -> LocalProcess:
@@ -103,7 +132,7 @@ def records(settings: Settings) -> dict[str, LocalProcess]:
     """Every program that a record may exist of, to find and stop it; the supervisor first."""
     return {
         name: _process(settings, name, ())
-        for name in (SUPERVISOR, MARKET, INGEST, DAEMON, WEBSERVER)
+        for name in (SUPERVISOR, MARKET, INGEST, DAEMON, WEBSERVER, CODE)
     }
 
 
@@ -131,6 +160,11 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _workspace(settings: Settings) -> Path:
+    # JSON is YAML, too.
+    return settings.home / "run" / "workspace.yaml"
 
 
 def _process(

@@ -25,6 +25,7 @@ from adx_platform.living.journal import STOPPED, Journal
 from adx_platform.living.orders import take_orders
 from adx_platform.living.process_tree import end
 from adx_platform.living.programs import (
+    CODE,
     DAEMON,
     HOST,
     INGEST,
@@ -35,9 +36,11 @@ from adx_platform.living.programs import (
     dagster_programs,
     free_port,
     ingest_program,
+    is_listening,
     market_program,
     records,
     require_free,
+    write_workspace,
 )
 from adx_platform.living.services import BrokerProgram, ProcessProgram, Supervised
 from adx_platform.living.status import status_line
@@ -96,6 +99,7 @@ class Supervisor:
         self._mischief = mischief
         self._journal = Journal.of(settings)
         self._health_port = settings.follow.health_port or free_port()
+        self._code_port = free_port()
         self._services: dict[str, Supervised] = {}
         self._record = records(settings)[SUPERVISOR]
 
@@ -169,8 +173,14 @@ class Supervisor:
                 )
             ),
         )
+        write_workspace(settings, self._code_port)
+        self._add(CODE, ProcessProgram(_dagster(settings, port, self._code_port, CODE)))
+
+    def _add_dagster(self) -> None:
+        """Once the definitions are served: whoever does not find them asks again in a minute."""
         for name in (DAEMON, WEBSERVER):
-            self._add(name, ProcessProgram(_dagster(settings, port, name)))
+            make = _dagster(self._settings, self._options.ui_port, self._code_port, name)
+            self._add(name, ProcessProgram(make))
 
     def _add(self, name: str, program: ProcessProgram | BrokerProgram) -> None:
         self._services[name] = Supervised(name, program, self._journal, self._tell)
@@ -179,6 +189,8 @@ class Supervisor:
         told = time.monotonic()
         while not stop.wait(_LOOK_SECONDS):
             self._look_at_all()
+            if DAEMON not in self._services and is_listening(self._code_port):
+                self._add_dagster()
             now = time.monotonic()
             if self._mischief is not None and (done := self._mischief.look(now)):
                 self._tell(f"fault: {done}")
@@ -211,9 +223,9 @@ class Supervisor:
 
 
 def _dagster(
-    settings: Settings, port: int, name: str
+    settings: Settings, ui_port: int, code_port: int, name: str
 ) -> Callable[[Mapping[str, str]], LocalProcess]:
-    return lambda _environment: dagster_programs(settings, port)[name]
+    return lambda _environment: dagster_programs(settings, ui_port, code_port)[name]
 
 
 def _preparing(log: Path) -> subprocess.Popen[bytes]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
-from adx_platform.contracts.streams import STREAMS, Stream
+from adx_platform.codecs.registry import open_registry
+from adx_platform.contracts.streams import STREAMS, Stream, Wire
 from adx_platform.lake.errors import LakeFileDamaged
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.checks_integrity import (
@@ -27,6 +29,7 @@ from adx_platform.orchestration.metadata import equations_result, share_result
 from adx_platform.orchestration.resources import Line
 from adx_platform.quality.conservation import compare_layers
 from adx_platform.quality.contract import ContractReport, verify_contract
+from adx_platform.quality.incidents.documents import REMEDY_METADATA, remedy_document
 from adx_platform.quality.lake_rows import (
     RefinedWindow,
     latest_accepted,
@@ -35,6 +38,7 @@ from adx_platform.quality.lake_rows import (
 )
 from adx_platform.quality.marts_rows import event_balances, marts_equations
 from adx_platform.quality.metrics import StreamMeasures, correlation_share, measure_stream
+from adx_platform.quality.refinable_rejects import RefinableRejects, refinable_rejects
 from adx_platform.quality.warehouse_rows import recount_warehouse
 from adx_platform.settings import QualitySettings
 from adx_platform.warehouse.tables import RECORD_TABLES
@@ -45,6 +49,7 @@ CONTRACT = "contract"
 REJECTS = "reject_share"
 LATE = "late_share"
 DELAY = "event_delay"
+REFINABLE = "rejects_refinable"
 CORRELATION = "correlation"
 
 OFFSETS_KEY = keys.warehouse_key("marts", "conservation_offsets")
@@ -111,6 +116,17 @@ def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
                 asset=events,
                 description="Newest accepted event against the newest message, in event time.",
             ),
+            *(
+                [
+                    dg.AssetCheckSpec(
+                        REFINABLE,
+                        asset=events,
+                        description="No reject has a writer schema that is registered by now.",
+                    )
+                ]
+                if _names_its_schema(stream)
+                else []
+            ),
         ],
     )
     def check_lake(line: dg.ResourceParam[Line]) -> Iterator[dg.AssetCheckResult]:
@@ -120,7 +136,7 @@ def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
 
 
 def lake_results(line: Line, stream: Stream, *, tail: int) -> Iterator[dg.AssetCheckResult]:
-    """The checks after a batch: conservation of both layers, contract, shares and delay.
+    """The checks after a batch: conservation of both layers, contract, shares, delay, rejects.
 
     Where a file of the lake is damaged, those that cannot be evaluated fail and name it.
 
@@ -141,8 +157,13 @@ def lake_results(line: Line, stream: Stream, *, tail: int) -> Iterator[dg.AssetC
             (events, CONSERVATION, error),
             (events, CONTRACT, error),
             *((events, name, warning) for name in (REJECTS, LATE, DELAY)),
+            *([(events, REFINABLE, warning)] if _names_its_schema(stream) else []),
         ],
     )
+
+
+def _names_its_schema(stream: Stream) -> bool:
+    return stream.wire is Wire.AVRO
 
 
 def _lake_results(line: Line, stream: Stream, tail: int) -> Iterator[dg.AssetCheckResult]:
@@ -155,6 +176,9 @@ def _lake_results(line: Line, stream: Stream, tail: int) -> Iterator[dg.AssetChe
     accepted = latest_accepted(line.storage, stream, tail=rows)
     yield _contract_result(events, verify_contract(stream, accepted))
     yield from _measure_results(events, measure_stream(window.rows, recent=quality.recent), quality)
+    if _names_its_schema(stream):
+        found = refinable_rejects(line.storage, stream, open_registry(line.settings))
+        yield _refinable_result(events, found)
 
 
 def _lake_audit(stream: Stream) -> dg.AssetChecksDefinition:
@@ -289,6 +313,20 @@ def _contract_result(events: dg.AssetKey, report: ContractReport) -> dg.AssetChe
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(broken) or f"{sum(report.checked.values()):,} rows fulfil it",
         metadata={"checked": dg.JsonMetadataValue(report.checked), "violations": len(broken)},
+    )
+
+
+def _refinable_result(events: dg.AssetKey, found: RefinableRejects) -> dg.AssetCheckResult:
+    metadata: dict[str, Any] = {"waiting": found.waiting, "refinable": found.refinable}
+    if found.remedy is not None:
+        metadata[REMEDY_METADATA] = dg.JsonMetadataValue(remedy_document(found.remedy))
+    return dg.AssetCheckResult(
+        asset_key=events,
+        check_name=REFINABLE,
+        passed=found.remedy is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=found.explain(),
+        metadata=metadata,
     )
 
 

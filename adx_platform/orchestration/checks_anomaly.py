@@ -1,7 +1,7 @@
 """Anomaly checks: the newest closed hours of the hourly marts against what is normal for them.
 
 Belongs here: which check sits on which mart, and what its result carries: figures, a picture of the
-series, the anomalous hours for the incident, a proposed remedy. Does not belong here: what is
+series, the anomalous hours for the incident. Does not belong here: what is
 normal, and when a deviation matters (``quality.anomaly``).
 
 They warn and block nothing: an odd hour must not keep the marts from being published.
@@ -22,15 +22,12 @@ from adx_platform.quality.anomaly import explain
 from adx_platform.quality.anomaly.catalogue import AnomalyCheck, anomaly_checks
 from adx_platform.quality.anomaly.detector import State, Verdict
 from adx_platform.quality.anomaly.marts import read_marts
-from adx_platform.quality.anomaly.remedies import reject_remedy
 from adx_platform.quality.anomaly.series import Kind
 from adx_platform.quality.incidents.documents import (
-    REMEDY_METADATA,
     WINDOWS_METADATA,
-    remedy_document,
     windows_document,
 )
-from adx_platform.quality.incidents.model import Remedy, SeriesWindow
+from adx_platform.quality.incidents.model import SeriesWindow
 from adx_platform.quality.incidents.store import IncidentStore
 from adx_platform.reporting.charts import BandPoint, band_chart
 
@@ -61,14 +58,9 @@ def anomaly_check_definitions() -> list[dg.AssetChecksDefinition]:
         with line.warehouse() as warehouse:
             marts = read_marts(warehouse.query, training=quality.anomaly_training)
             judged = [(check, check.verdicts(marts, quality, excluded)) for check in checks]
-            remedies = {
-                check.name: reject_remedy(warehouse.query, check.stream, _windows(verdicts))
-                for check, verdicts in judged
-                if check.stream is not None and check.mends_rejects
-            }
         for check, verdicts in judged:
             before = _evaluated_before(context.instance, check)
-            yield _result(check, verdicts, remedies.get(check.name), before)
+            yield _result(check, verdicts, before)
 
     return [check_anomalies]
 
@@ -85,7 +77,6 @@ def _windows(verdicts: Sequence[Verdict]) -> list[SeriesWindow]:
 def _result(
     check: AnomalyCheck,
     verdicts: Sequence[Verdict],
-    remedy: Remedy | None,
     before: dg.AssetCheckEvaluation | None,
 ) -> dg.AssetCheckResult:
     passed = all(verdict.state is not State.ANOMALOUS for verdict in verdicts)
@@ -103,8 +94,6 @@ def _result(
             metadata[DETAILS] = dg.MetadataValue.md(_details(verdicts[0], check))
     if not passed:
         metadata[WINDOWS_METADATA] = dg.MetadataValue.json(windows_document(_windows(verdicts)))
-    if remedy is not None:
-        metadata[REMEDY_METADATA] = dg.MetadataValue.json(remedy_document(remedy))
     return dg.AssetCheckResult(
         asset_key=_asset(check),
         check_name=check.name,

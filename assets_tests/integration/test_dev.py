@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 STOP_SECONDS = 10.0
-SERVICES = ("market", "ingest", "daemon", "webserver")
+SERVICES = ("market", "ingest", "code", "daemon", "webserver")
 EVENTS_STATE = """
 { assetNodes(assetKeys: [{path: ["lake", "events", "bid_requests"]}]) {
     assetMaterializations(limit: 1) { timestamp }

@@ -54,11 +54,6 @@ class AnomalyCheck:
     stream: str | None
     series: Callable[[Marts], list[Series]]
 
-    @property
-    def mends_rejects(self) -> bool:
-        """Whether refining again may end it."""
-        return self.limits is REJECT_RATE
-
     def verdicts(
         self, marts: Marts, settings: QualitySettings, excluded: Collection[SeriesWindow] = ()
     ) -> list[Verdict]:

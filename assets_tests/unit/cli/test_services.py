@@ -37,6 +37,7 @@ def test_status_of_a_machine_where_nothing_runs(adx: Any) -> None:
     cells = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│")]
     assert [[cell.strip() for cell in row] for row in cells] == [
         ["broker", "no", "-", "127.0.0.1:19092"],
+        ["code", "no", "-", "-"],
         ["webserver", "no", "-", "-"],
         ["daemon", "no", "-", "-"],
     ]
@@ -58,7 +59,9 @@ def test_a_broker_elsewhere_is_not_one_of_the_local_services(
     adx: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADX_KAFKA__BOOTSTRAP_SERVERS", "kafka-1:9092,kafka-2:9092")
-    assert [row["service"] for row in adx("status", "--json").json] == ["webserver", "daemon"]
+    assert [row["service"] for row in adx("status", "--json").json] == [
+        "code", "webserver", "daemon",
+    ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("daemon")
@@ -67,7 +70,8 @@ def test_status_is_0_only_if_all_runs(
 ) -> None:
     monkeypatch.setenv("ADX_KAFKA__BOOTSTRAP_SERVERS", "kafka-1:9092")
     assert adx("status").code == 1
-    (home / "run" / "webserver.json").write_bytes((home / "run" / "daemon.json").read_bytes())
+    for name in ("code", "webserver"):
+        (home / "run" / f"{name}.json").write_bytes((home / "run" / "daemon.json").read_bytes())
     assert adx("status").code == 0
 
 

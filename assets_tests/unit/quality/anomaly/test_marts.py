@@ -179,6 +179,3 @@ def test_the_checks_are_those_that_incidents_know() -> None:
         "cpm",
     }
     assert len(anomaly_checks()) == 17
-    assert {c.name for c in anomaly_checks() if c.mends_rejects} == {
-        f"reject_rate_{stream}" for stream in streams
-    }
