@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adx_platform.settings import KafkaSettings
 from adx_platform.simulate.live_message import LiveMessage
-from adx_platform.streams.client import ErrorLog, client_config
+from adx_platform.streams.client import ErrorLog, client_config, open_client
 
 logger = logging.getLogger(__name__)
 
@@ -95,4 +95,5 @@ class LiveProducer:
             "message.timeout.ms": _DELIVERY_MS,
             "reconnect.backoff.max.ms": 1_000,
         }
-        return Producer(own | client_config(self._settings, ErrorLog(), client_id="adx-market"))
+        shared = client_config(self._settings, ErrorLog(), client_id="adx-market")
+        return open_client(Producer, own | shared, self._settings)

@@ -7,7 +7,7 @@ any decision about what to read (``planner``).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -29,8 +29,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not all in 
 )
 
 from adx_platform.settings import KafkaSettings
-from adx_platform.streams.client import ErrorLog, as_stream_error, client_config
-from adx_platform.streams.errors import UnknownTopic
+from adx_platform.streams.client import ErrorLog, as_stream_error, client_config, open_client
+from adx_platform.streams.errors import BrokerUnreachable, UnknownTopic
 from adx_platform.streams.topics import (
     TopicDescription,
     TopicState,
@@ -40,6 +40,7 @@ from adx_platform.streams.topics import (
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.1
+_FIRST_TRY_SECONDS = 2.0
 _FIRST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library has no types here
 _END = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # likewise
 
@@ -85,8 +86,12 @@ class KafkaAdmin:
         Raises:
             UnknownTopic: the cluster has no such topic.
         """
-        futures = self._connected().describe_topics(TopicCollection([topic]))
-        return self._described(topic, futures[topic])
+
+        def ask(deadline: float) -> TopicDescription:
+            futures = self._connected().describe_topics(TopicCollection([topic]))
+            return self._described(topic, futures[topic], deadline)
+
+        return self._ask_again(ask)
 
     def watermarks(self, topic: str) -> dict[int, Watermarks]:
         """How far each partition of ``topic`` reaches, to the last stable offset.
@@ -105,13 +110,18 @@ class KafkaAdmin:
         names = list(dict.fromkeys(topics))
         if not names:
             return {}
-        futures = self._connected().describe_topics(TopicCollection(names))
-        found = []
-        for name in names:
-            try:
-                found.append(self._described(name, futures[name]))
-            except UnknownTopic:
-                continue
+
+        def ask(deadline: float) -> list[TopicDescription]:
+            futures = self._connected().describe_topics(TopicCollection(names))
+            found = []
+            for name in names:
+                try:
+                    found.append(self._described(name, futures[name], deadline))
+                except UnknownTopic:
+                    continue
+            return found
+
+        found = self._ask_again(ask)
         reach = self._reach(found)
         return {topic.name: TopicState(topic.topic_id, reach[topic.name]) for topic in found}
 
@@ -182,8 +192,8 @@ class KafkaAdmin:
             if item.error is not None:
                 raise as_stream_error(item.error, self._settings, doing=doing, topic=topic)
 
-    def _described(self, topic: str, future: Future[Any]) -> TopicDescription:
-        found = self._wait(future, f"describe topic {topic!r}", topic)
+    def _described(self, topic: str, future: Future[Any], deadline: float) -> TopicDescription:
+        found = self._wait(future, f"describe topic {topic!r}", topic, deadline)
         uuid = found.topic_id
         return TopicDescription(
             name=topic,
@@ -199,6 +209,41 @@ class KafkaAdmin:
         found: dict[str, dict[int, Watermarks]] = {topic.name: {} for topic in topics}
         if not places:
             return found
+        ends, starts = self._ask_again(lambda deadline: self._offsets(places, deadline))
+        for name, p in places:
+            # The two answers are not of one instant: a truncation between them may lift low past
+            # the end that was seen first.
+            low = starts[name, p]
+            found[name][p] = Watermarks(low, max(low, ends[name, p]))
+        return found
+
+    def _ask_again(self, ask: Callable[[float], _T]) -> _T:
+        """Ask until there is an answer, with longer and longer tries while time is left.
+
+        A request waits for the broker that the client chose, or knows as the leader. Where that one
+        died, it does so until its time-out and learns nothing, for minutes if it is kept: only a
+        fresh client, which a failed try leaves behind, finds out who leads now.
+
+        Args:
+            ask: one try; is told the monotonic time at which to give up.
+        """
+        deadline = time.monotonic() + self._settings.request_timeout_seconds
+        patience = _FIRST_TRY_SECONDS
+        while True:
+            try:
+                return ask(min(deadline, time.monotonic() + patience))
+            except BrokerUnreachable:
+                self.close()
+                if time.monotonic() >= deadline:
+                    raise
+                patience *= 2
+                # A failure may come at once, again and again.
+                time.sleep(_POLL_SECONDS)
+
+    def _offsets(
+        self, places: Sequence[tuple[str, int]], deadline: float
+    ) -> list[dict[tuple[str, int], int]]:
+        """Ends and first offsets of ``places``, by (topic, partition)."""
         client = self._connected()
         asked = [
             client.list_offsets(
@@ -207,26 +252,21 @@ class KafkaAdmin:
             )
             for wanted in (_END, _FIRST)
         ]
-        ends, starts = (
+        return [
             {
                 (item.topic, item.partition): self._wait(
-                    future, f"ask how far topic {item.topic!r} reaches", item.topic
+                    future, f"ask how far topic {item.topic!r} reaches", item.topic, deadline
                 ).offset
                 for item, future in futures.items()
             }
             for futures in asked
-        )
-        for name, p in places:
-            # The two answers are not of one instant: a truncation between them may lift low past
-            # the end that was seen first.
-            low = starts[name, p]
-            found[name][p] = Watermarks(low, max(low, ends[name, p]))
-        return found
+        ]
 
     def _connected(self) -> AdminClient:
         self._errors.clear()
         if self._client is None:
-            self._client = AdminClient(client_config(self._settings, self._errors))
+            options = client_config(self._settings, self._errors)
+            self._client = open_client(AdminClient, options, self._settings)
         return self._client
 
     def _created(self, name: str, future: Future[Any]) -> bool:
@@ -251,15 +291,18 @@ class KafkaAdmin:
             else:
                 return
 
-    def _wait(self, future: Future[_T], doing: str, topic: str) -> _T:
+    def _wait(
+        self, future: Future[_T], doing: str, topic: str, deadline: float | None = None
+    ) -> _T:
         try:
-            return self._await(future, doing)
+            return self._await(future, doing, deadline)
         except KafkaException as error:
             raise self._failure(error, doing, topic) from error
 
-    def _await(self, future: Future[_T], doing: str) -> _T:
+    def _await(self, future: Future[_T], doing: str, deadline: float | None = None) -> _T:
         """The future's result, giving up early where waiting cannot help."""
-        deadline = time.monotonic() + self._settings.request_timeout_seconds
+        if deadline is None:
+            deadline = time.monotonic() + self._settings.request_timeout_seconds
         while True:
             try:
                 return future.result(timeout=_POLL_SECONDS)

@@ -8,7 +8,9 @@ holds a secret: values of secret settings are masked even where librdkafka would
 from __future__ import annotations
 
 import logging
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 # response; with the default bound librdkafka drops the connection, silently and for ever.
 LARGEST_RESPONSE = 2_147_483_647
 
+_T = TypeVar("_T")
 _AUTHENTICATION_CODES = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001 - the client's own names for its local errors
@@ -61,6 +64,9 @@ _UNREACHABLE_CODES = frozenset(
         KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
     }
 )
+_ADDRESS = re.compile(r"\w+://\S+")
+# librdkafka says it in words only; its code is that of any response that cannot be read.
+_RECEIVE_LIMIT = "receive.message.max.bytes"
 _PLAIN_OPTIONS = frozenset({"bootstrap.servers", "security.protocol", "sasl.mechanism"})
 
 
@@ -134,6 +140,29 @@ def client_config(
     return options | settings.client_options
 
 
+def open_client(
+    make: Callable[[dict[str, Any]], _T], options: dict[str, Any], settings: KafkaSettings
+) -> _T:
+    """Make a client of ``options``; nothing connects yet.
+
+    Args:
+        make: one of librdkafka's client classes.
+        options: what :func:`client_config` gave, and the client's own.
+        settings: its secrets are masked in the message.
+
+    Raises:
+        StreamError: an option is refused, or a file that one names cannot be read.
+    """
+    try:
+        return make(options)
+    except KafkaException as error:
+        said = _without_secrets(error.args[0].str(), settings)
+        raise StreamError(
+            f"the settings for the broker at {settings.bootstrap_servers} cannot be used: {said}. "
+            "Check ADX_KAFKA__SSL_..., ADX_KAFKA__SASL_... and ADX_KAFKA__CLIENT_OPTIONS"
+        ) from error
+
+
 def as_stream_error(
     error: KafkaError | KafkaException | None,
     settings: KafkaSettings,
@@ -175,18 +204,45 @@ def as_stream_error(
             "with `adx topics --create`, or check its name and ADX_KAFKA__BOOTSTRAP_SERVERS"
         )
     if code in _UNREACHABLE_CODES:
-        # librdkafka names a failed hand-shake in several ways, or just says that it was closed.
-        advice = (
-            f"Does it speak {settings.security_protocol}? See ADX_KAFKA__SECURITY_PROTOCOL; a "
-            "plain broker is PLAINTEXT"
-            if "SSL" in said or "sasl" in said.lower()
-            else "Is it running? `adx up` starts the embedded one; ADX_KAFKA__BOOTSTRAP_SERVERS "
-            "names another"
-        )
         return BrokerUnreachable(
-            f"could not {doing}: no usable answer from the broker at {where} ({said}). {advice}"
+            f"could not {doing}: no usable answer from the broker at {where} ({said}). "
+            f"{_advice_about_connecting(code, said, settings)}"
         )
-    return StreamError(f"could not {doing} at {where}: {said}")
+    return StreamError(f"could not {doing} at {where}: {said}{_advice_about_size(code, said)}")
+
+
+def _advice_about_connecting(code: int | None, said: str, settings: KafkaSettings) -> str:
+    protocol = (
+        f"Does it speak {settings.security_protocol}? See ADX_KAFKA__SECURITY_PROTOCOL; a plain "
+        "broker is PLAINTEXT"
+    )
+    running = (
+        "Is it running? `adx up` starts the embedded one; ADX_KAFKA__BOOTSTRAP_SERVERS names "
+        "another"
+    )
+    # librdkafka names a failed hand-shake in several ways, or just says that it was closed. The
+    # address that it puts before that is no sign of it: `sasl_ssl://...`.
+    reason = _ADDRESS.sub("", said)
+    if "SSL" in reason or "sasl" in reason.lower():
+        return protocol
+    # A broker that hangs up without a word, for want of TLS or SASL, leaves no reason.
+    is_mute = code == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+    return f"{running}. {protocol}" if is_mute else running
+
+
+def _advice_about_size(code: int | None, said: str) -> str:
+    if code == KafkaError.MSG_SIZE_TOO_LARGE:
+        return (
+            ". The smallest of three limits counts: `message.max.bytes` in "
+            "ADX_KAFKA__CLIENT_OPTIONS, the topic's `max.message.bytes`, and the broker's "
+            "`message.max.bytes`"
+        )
+    if _RECEIVE_LIMIT in said:
+        return (
+            ". A message is larger than this client may receive, and trying again does not help: "
+            f"raise `{_RECEIVE_LIMIT}` in ADX_KAFKA__CLIENT_OPTIONS, or leave it out"
+        )
+    return ""
 
 
 def _without_secrets(text: str, settings: KafkaSettings) -> str:

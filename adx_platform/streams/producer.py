@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.admin import KafkaAdmin
-from adx_platform.streams.client import ErrorLog, as_stream_error, client_config
+from adx_platform.streams.client import ErrorLog, as_stream_error, client_config, open_client
 from adx_platform.streams.errors import DeliveryFailed
 
 _REPORT_EVERY: Final = 2_000
@@ -110,9 +110,8 @@ class _Sending:
             # A callback per message would halve the throughput; failures are all that matters.
             "delivery.report.only.error": True,
         }
-        self._producer = Producer(
-            own | client_config(settings, self._errors, client_id="adx-producer")
-        )
+        shared = client_config(settings, self._errors, client_id="adx-producer")
+        self._producer = open_client(Producer, own | shared, settings)
 
     def run(self, messages: Iterable[OutgoingMessage]) -> ProduceReport:
         started = time.monotonic()

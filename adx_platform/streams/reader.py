@@ -24,7 +24,13 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.admin import fetch_metadata
-from adx_platform.streams.client import LARGEST_RESPONSE, ErrorLog, as_stream_error, client_config
+from adx_platform.streams.client import (
+    LARGEST_RESPONSE,
+    ErrorLog,
+    as_stream_error,
+    client_config,
+    open_client,
+)
 from adx_platform.streams.errors import RangeUnavailable, ReadStalled
 from adx_platform.streams.fingerprint import fingerprint
 from adx_platform.streams.frames import MessageColumns, raw_frame
@@ -333,7 +339,7 @@ class RangeReader:
             "auto.offset.reset": "error",
         }
         shared = client_config(self._settings, self._errors, client_id="adx-reader")
-        made = Consumer(tunable | shared | fixed)
+        made = open_client(Consumer, tunable | shared | fixed, self._settings)
         # Say now what otherwise is a stall: nobody answers, or the topic does not exist.
         fetch_metadata(
             made,

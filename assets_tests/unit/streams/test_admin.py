@@ -2,12 +2,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from confluent_kafka import (
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+    Uuid,
+)
+from confluent_kafka.admin import OffsetSpec
 
 from adx_platform.settings import KafkaSettings
+from adx_platform.streams import admin as admin_module
 from adx_platform.streams.admin import KafkaAdmin
 from adx_platform.streams.errors import BrokerUnreachable
+from adx_platform.streams.topics import Watermarks
 
 
 @pytest.fixture
@@ -39,6 +52,75 @@ def test_an_absent_broker_is_reported_with_its_address_and_cause(
     assert nobody.bootstrap_servers in str(caught.value)
     assert "refused" in str(caught.value).lower()
     assert "adx up" in str(caught.value)
+
+
+class FakeCluster:
+    """Clients of it answer only if they were made after the first ``deaf`` ones."""
+
+    def __init__(self, deaf: int, problem: KafkaError | None = None) -> None:
+        self.deaf = deaf
+        self.problem = problem
+        self.clients = 0
+
+    def __call__(self, options: dict[str, Any]) -> FakeClient:
+        self.clients += 1
+        return FakeClient(self, answers=self.clients > self.deaf)
+
+
+class FakeClient:
+    def __init__(self, cluster: FakeCluster, *, answers: bool) -> None:
+        self.cluster = cluster
+        self.answers = answers
+
+    def poll(self, timeout: float) -> int:
+        return 0
+
+    def describe_topics(self, topics: TopicCollection) -> dict[str, Future[Any]]:
+        return {"t": self._future(SimpleNamespace(topic_id=Uuid(1, 2), partitions=PARTITIONS))}
+
+    def list_offsets(
+        self, asked: dict[TopicPartition, OffsetSpec], **_: object
+    ) -> dict[TopicPartition, Future[Any]]:
+        return {p: self._future(SimpleNamespace(offset=7)) for p in asked}
+
+    def _future(self, result: object) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.answers:
+            future.set_result(result)
+        elif self.cluster.problem is not None:
+            future.set_exception(KafkaException(self.cluster.problem))
+        return future
+
+
+PARTITIONS = [SimpleNamespace(id=0)]
+IMPATIENT = KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_seconds=30)
+
+
+@pytest.mark.parametrize("problem", [None, KafkaError(KafkaError._TRANSPORT)])
+def test_a_client_that_waits_for_a_dead_broker_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, problem: KafkaError | None
+) -> None:
+    cluster = FakeCluster(2, problem)
+    monkeypatch.setattr(admin_module, "AdminClient", cluster)
+    monkeypatch.setattr(admin_module, "_FIRST_TRY_SECONDS", 0.01)
+    with KafkaAdmin(IMPATIENT) as admin:
+        assert admin.watermarks("t") == {0: Watermarks(7, 7)}
+        assert admin.look(["t"])["t"].watermarks == {0: Watermarks(7, 7)}
+    assert cluster.clients == 3
+
+
+def test_tries_end_with_the_time_and_leave_a_fresh_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As in the resident loop, whose time-out is that of one try.
+    cluster = FakeCluster(1)
+    monkeypatch.setattr(admin_module, "AdminClient", cluster)
+    impatient = IMPATIENT.model_copy(update={"request_timeout_seconds": 0.05})
+    with KafkaAdmin(impatient) as admin:
+        with pytest.raises(BrokerUnreachable):
+            admin.look(["t"])
+        assert list(admin.look(["t"])) == ["t"]
+    assert cluster.clients == 2
 
 
 def test_nothing_to_do_needs_no_broker(nobody: KafkaSettings) -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from adx_platform.settings import KafkaSettings
-from adx_platform.streams.client import ErrorLog, as_stream_error, client_config
+from adx_platform.streams.client import ErrorLog, as_stream_error, client_config, open_client
 from adx_platform.streams.errors import (
     AuthenticationFailed,
     BrokerUnreachable,
@@ -85,6 +86,52 @@ def test_an_error_says_what_happened_where_and_what_to_do(
         assert type(made) is kind
         assert hint in str(made)
         assert "kafka.example:9092" in str(made)
+
+
+@pytest.mark.parametrize("kind", [AdminClient, Consumer, Producer])
+def test_settings_that_no_client_takes_are_an_error_that_names_them(
+    kind: type, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.pem"
+    for settings, hint in (
+        (PLAIN.model_copy(update={"client_options": {"no.such": "hidden value"}}), "no.such"),
+        (KafkaSettings(security_protocol="SSL", ssl_ca_location=absent), "ssl.ca.location"),
+    ):
+        options = client_config(settings, ErrorLog()) | {"group.id": "g"}
+        with pytest.raises(StreamError, match="cannot be used") as caught:
+            open_client(kind, options, settings)
+        assert hint in str(caught.value)
+        assert "ADX_KAFKA__CLIENT_OPTIONS" in str(caught.value)
+        assert "hidden value" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), "the topic's `max.message.bytes`"),
+        (
+            KafkaError(
+                KafkaError._BAD_MSG,
+                "Invalid response size 10000483: increase receive.message.max.bytes",
+            ),
+            "trying again does not help",
+        ),
+    ],
+)
+def test_a_limit_of_size_is_named_with_its_setting(error: KafkaError, hint: str) -> None:
+    made = str(as_stream_error(error, PLAIN, doing="read"))
+    assert hint in made
+    assert "ADX_KAFKA__CLIENT_OPTIONS" in made
+
+
+def test_a_refused_connection_over_tls_is_no_question_of_the_protocol() -> None:
+    said = "sasl_ssl://127.0.0.1:9093/2: Connect to ipv4#127.0.0.1:9093 failed: Connection refused"
+    error = KafkaError(KafkaError._TRANSPORT, said)
+    made = str(as_stream_error(error, secure(), doing="list the topics"))
+    assert "Is it running?" in made
+    assert "Does it speak" not in made
+    shake = KafkaError(KafkaError._TRANSPORT, "sasl_ssl://h:1/2: SSL handshake failed: closed")
+    assert "Does it speak SASL_SSL?" in str(as_stream_error(shake, secure(), doing="read"))
 
 
 def test_silence_is_an_unreachable_broker() -> None:
