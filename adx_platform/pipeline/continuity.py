@@ -26,6 +26,20 @@ from adx_platform.streams.errors import TopicReplaced
 from adx_platform.streams.topics import Watermarks
 
 
+def is_same_topic(platform: Platform, stream: Stream, topic_id: str) -> bool:
+    """Whether the broker's topic still is ``topic_id``.
+
+    To be asked **after** a range was read as well as before: a reader knows topics by name only, so
+    one that is deleted and created again in between gives the new one's records. Identities never
+    come back: what is the same before and after was the same all the while.
+
+    Raises:
+        UnknownTopic: there is no such topic any more.
+        StreamError: the broker does not answer.
+    """
+    return platform.kafka.describe(stream.topic).topic_id == topic_id
+
+
 class ContinuityCheck:
     """Compares before every batch; remembers the last message of each partition in between."""
 

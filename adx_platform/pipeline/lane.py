@@ -22,7 +22,7 @@ from adx_platform.lake.errors import RangeAlreadyCommitted
 from adx_platform.lake.ranges import accounted_ranges
 from adx_platform.lake.reading import Snapshot
 from adx_platform.lake.sources import known_sources
-from adx_platform.pipeline.continuity import ContinuityCheck
+from adx_platform.pipeline.continuity import ContinuityCheck, is_same_topic
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.refining import refine_landed, refine_pending
 from adx_platform.pipeline.reports import BatchReport
@@ -140,9 +140,7 @@ class LaneIngest:
         # Both handles are opened before anything is planned: they are the fences of this range.
         landing = self._platform.landing(self.stream)
         refining = self._platform.refining(self.stream)
-        topic = self._platform.kafka.describe(self.stream.topic)
-        if topic.topic_id != self.topic_id:
-            logger.warning("topic %s was created anew: the next run starts it", topic.name)
+        if not self._is_same_topic():
             return None
         marks = self._platform.kafka.watermarks(self.stream.topic)
         committed = {p: landing.committed(self.topic_id, p) for p in self._partitions(marks)}
@@ -163,11 +161,19 @@ class LaneIngest:
         raw = self._reader.read(
             lane_plan.reads, losses=lane_plan.losses, max_bytes=settings.max_bytes_per_batch
         )
+        if not self._is_same_topic():
+            return None
         reach("land.read")
         ranges = accounted_ranges(raw)
         reach("land.before_commit")
         raw_version = landing.commit(raw, self.topic_id, ranges)
         reach("land.after_commit")
+        for loss in lane_plan.losses:
+            logger.warning(
+                "topic %s, partition %d: the broker had dropped %d offsets from %d on before they "
+                "were read; they are recorded as lost",
+                *(self.stream.topic, loss.partition, loss.count, loss.start),
+            )
         # Until the second commit another try has to refine what this one has landed.
         self._may_be_pending = True
         report = refine_landed(
@@ -189,6 +195,14 @@ class LaneIngest:
         if all(ends[p] >= marks[p].last_stable for p in ends if p in marks):
             self._reader.rest()
         return report
+
+    def _is_same_topic(self) -> bool:
+        is_same = is_same_topic(self._platform, self.stream, self.topic_id)
+        if not is_same:
+            # Whatever is connected still follows the name.
+            self._reader.close()
+            logger.warning("topic %s was created anew: the next run starts it", self.stream.topic)
+        return is_same
 
     def _partitions(self, at_broker: Mapping[int, object]) -> list[int]:
         """The lane's partitions: the broker's, and those in the lake that it may have lost."""

@@ -20,7 +20,7 @@ from adx_platform.contracts.offsets import OffsetRange, merge_ranges, without_ra
 from adx_platform.contracts.streams import Stream
 from adx_platform.lake.ranges import stored_spans
 from adx_platform.lake.reading import Snapshot, payload_fingerprint
-from adx_platform.pipeline.continuity import ContinuityCheck
+from adx_platform.pipeline.continuity import ContinuityCheck, is_same_topic
 from adx_platform.pipeline.platform import Platform
 from adx_platform.streams.errors import TopicReplaced, UnknownTopic
 
@@ -89,7 +89,9 @@ def refill(
     if readable:
         with platform.reader(stream.topic, topic_id) as reader:
             # One after the other: a reader takes one range of a partition at a time.
-            rows += [reader.read([item]) for item in readable]
+            read = [reader.read([item]) for item in readable]
+        if is_same_topic(platform, stream, topic_id):
+            rows += read
     found = pl.concat(rows).sort("offset")
     _require_same_messages(stream, missing.partition, found, known)
     # A message that the broker has compacted away since comes as a gap; what it was refined to

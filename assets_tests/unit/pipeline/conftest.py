@@ -31,6 +31,8 @@ class MemoryBroker:
     values: dict[int, list[bytes]] = field(default_factory=dict)
     low: dict[int, int] = field(default_factory=dict)
     group_offsets: dict[int, int] = field(default_factory=dict)
+    replacement: str | None = None
+    """The topic is deleted and created again, as this one, just before the next read of it."""
 
     def describe(self, topic: str) -> TopicDescription:
         return TopicDescription(topic, self.topic_id, tuple(sorted(self.values)))
@@ -72,6 +74,8 @@ class MemoryReader:
         losses: Iterable[OffsetRange] = (),
         max_bytes: int | None = None,
     ) -> pl.DataFrame:
+        if self.broker.replacement is not None:
+            self.broker.topic_id, self.broker.replacement = self.broker.replacement, None
         rows = [
             (self.broker.topic_id, r.partition, o, None, None, self.broker.values[r.partition][o])
             for r in ranges

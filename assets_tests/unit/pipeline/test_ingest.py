@@ -65,6 +65,16 @@ def test_a_recreated_topic_with_an_id_of_its_own_is_ingested_beside_the_old_one(
     assert len(places(platform.storage)) == 13
 
 
+def test_a_topic_that_is_replaced_between_planning_and_reading_is_not_landed_as_the_old_one(
+    platform: Platform, broker: Any
+) -> None:
+    broker.replacement = "id-2"
+    assert ingest_lane(platform, STREAM, 1) == []
+    assert landed_offsets(platform.storage, STREAM) == {}
+    ingest_lane(platform, STREAM, 1)
+    assert refined_offsets(platform.storage, STREAM) == {("id-2", 1): 10}
+
+
 def test_what_an_old_incarnation_left_unrefined_is_refined_after_the_topic_was_recreated(
     platform: Platform, broker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,14 +110,18 @@ def test_a_partition_that_the_broker_lost_is_an_error_not_silence(
         ingest_lane(platform, STREAM, 0)
 
 
-def test_truncation_before_the_first_read_and_after_it(platform: Platform, broker: Any) -> None:
+def test_truncation_before_the_first_read_and_after_it(
+    platform: Platform, broker: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     broker.low[1] = 4
     first = ingest_lane(platform, STREAM, 1)
     assert sum(report.counts["lost"] for report in first) == 0
+    assert "recorded as lost" not in caplog.text
     broker.values[1] += [b"x"] * 10
     broker.low[1] = 17
     second = ingest_lane(platform, STREAM, 1)
     assert sum(report.counts["lost"] for report in second) == 7
+    assert "partition 1: the broker had dropped 7 offsets from 10 on" in caplog.text
     assert refined_offsets(platform.storage, STREAM) == {("id-1", 1): 20}
 
 

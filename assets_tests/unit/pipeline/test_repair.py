@@ -18,6 +18,7 @@ from adx_platform.lake.landing import LandingHandle
 from adx_platform.lake.reading import events_snapshot, raw_snapshot
 from adx_platform.lake.repairs import Step, open_repairs, repair_entries
 from adx_platform.lake.tables import events_table, raw_table
+from adx_platform.pipeline.continuity import ContinuityCheck
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.repair import repair_stream
@@ -217,6 +218,22 @@ def test_the_records_of_another_topic_are_never_landed(
     report = repair_stream(ingested, STREAM)
     assert report.landed == 0
     assert report.past_retention
+
+
+def test_the_records_of_a_topic_that_replaces_ours_while_it_is_read_are_never_landed(
+    ingested: Platform, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Neither layer knows what was there: only the topic's identity can tell.
+    monkeypatch.setattr(ContinuityCheck, "require_same_topic", lambda *_: None)
+    for layer in LAYERS:
+        files(ingested, layer)[0].unlink()
+    broker.values = {p: [b"another message"] * 10 for p in broker.values}
+    broker.replacement = "id-2"
+
+    with pytest.raises(LakeBeyondRepair):
+        repair_stream(ingested, STREAM)
+
+    assert b"another message" not in rows(ingested, "raw")["value"].to_list()
 
 
 def test_two_repairs_of_one_hole_fill_it_once(
