@@ -25,9 +25,9 @@ from adx_platform.orchestration.checks_integrity import (
     where_intact,
 )
 from adx_platform.orchestration.checks_reference import coverage_checks
-from adx_platform.orchestration.metadata import equations_result, share_result
+from adx_platform.orchestration.metadata import equations_result, lost_result, share_result
 from adx_platform.orchestration.resources import Line
-from adx_platform.quality.conservation import compare_layers
+from adx_platform.quality.conservation import OffsetEquation, compare_layers
 from adx_platform.quality.contract import ContractReport, verify_contract
 from adx_platform.quality.incidents.documents import REMEDY_METADATA, remedy_document
 from adx_platform.quality.lake_rows import (
@@ -45,6 +45,7 @@ from adx_platform.warehouse.tables import RECORD_TABLES
 
 CONSERVATION = "conservation"
 HISTORY = "conservation_history"
+LOST = "lost_offsets"
 CONTRACT = "contract"
 REJECTS = "reject_share"
 LATE = "late_share"
@@ -103,6 +104,9 @@ def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
                 description="Every refined offset has exactly one disposition, as landed.",
             ),
             dg.AssetCheckSpec(
+                LOST, asset=raw, description="The broker dropped no message before it was read."
+            ),
+            dg.AssetCheckSpec(
                 CONTRACT, asset=events, description="Newest accepted rows fulfil the contract."
             ),
             dg.AssetCheckSpec(
@@ -136,7 +140,7 @@ def _lake_checks(stream: Stream) -> dg.AssetChecksDefinition:
 
 
 def lake_results(line: Line, stream: Stream, *, tail: int) -> Iterator[dg.AssetCheckResult]:
-    """The checks after a batch: conservation of both layers, contract, shares, delay, rejects.
+    """The checks after a batch: conservation of both layers, losses, contract, shares, delay.
 
     Where a file of the lake is damaged, those that cannot be evaluated fail and name it.
 
@@ -155,6 +159,7 @@ def lake_results(line: Line, stream: Stream, *, tail: int) -> Iterator[dg.AssetC
         [
             (raw, CONSERVATION, error),
             (events, CONSERVATION, error),
+            (raw, LOST, error),
             (events, CONTRACT, error),
             *((events, name, warning) for name in (REJECTS, LATE, DELAY)),
             *([(events, REFINABLE, warning)] if _names_its_schema(stream) else []),
@@ -170,7 +175,9 @@ def _lake_results(line: Line, stream: Stream, tail: int) -> Iterator[dg.AssetChe
     events, quality = keys.events_key(stream.name), line.settings.quality
     # The fed layer first: the feeding one can only be further by the time it is read.
     window = refined_window(line.storage, stream, tail=tail)
-    yield from _conservation_results(line, stream, window, tail, CONSERVATION)
+    landed = recount_landing(line.storage, stream, tail=tail)
+    yield from _conservation_results(stream, window, landed, CONSERVATION)
+    yield lost_result(landed, asset_key=keys.raw_key(stream.name), check_name=LOST)
     # Whole rows are read for the contract: a tenth of what is counted, where little is counted.
     rows = min(max(1, tail // 10), quality.contract_tail_offsets)
     accepted = latest_accepted(line.storage, stream, tail=rows)
@@ -211,7 +218,8 @@ def _lake_audit(stream: Stream) -> dg.AssetChecksDefinition:
 
 def _history_results(line: Line, stream: Stream) -> Iterator[dg.AssetCheckResult]:
     window = refined_window(line.storage, stream)
-    yield from _conservation_results(line, stream, window, None, HISTORY)
+    landed = recount_landing(line.storage, stream)
+    yield from _conservation_results(stream, window, landed, HISTORY)
 
 
 def _warehouse_check(stream: str, name: str) -> dg.AssetChecksDefinition:
@@ -287,9 +295,8 @@ def _correlation_check() -> dg.AssetChecksDefinition:
 
 
 def _conservation_results(
-    line: Line, stream: Stream, window: RefinedWindow, tail: int | None, name: str
+    stream: Stream, window: RefinedWindow, landed: tuple[OffsetEquation, ...], name: str
 ) -> Iterator[dg.AssetCheckResult]:
-    landed = recount_landing(line.storage, stream, tail=tail)
     yield equations_result(landed, asset_key=keys.raw_key(stream.name), check_name=name)
     yield equations_result(
         window.equations,

@@ -64,6 +64,35 @@ def equations_result(
     )
 
 
+def lost_result(
+    equations: Iterable[OffsetEquation], *, asset_key: dg.AssetKey, check_name: str
+) -> dg.AssetCheckResult:
+    """Whether the broker dropped messages before they were read.
+
+    Conservation holds all the same: what was lost is counted, and would be passed over in silence.
+    """
+    losses = [equation for equation in equations if equation.lost]
+    lost = sum(equation.lost for equation in losses)
+    where = ", ".join(
+        f"{e.lost:,} of partition {e.partition} between offsets {e.start:,} and {e.end:,}"
+        for e in losses
+    )
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=check_name,
+        passed=not losses,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=(
+            f"the broker had dropped {lost:,} messages before they were read ({where}). The lane "
+            "went on behind them. Keep them longer at the broker (retention.ms, retention.bytes), "
+            "or find out why nothing was ingested"
+            if losses
+            else "the broker dropped nothing before it was read"
+        ),
+        metadata={"lost": lost},
+    )
+
+
 def trace_table(loads: Iterable[TracedLoad]) -> dg.TableMetadataValue:
     """Where the newest rows of a table come from: load, lake commit, offsets."""
     return dg.TableMetadataValue(

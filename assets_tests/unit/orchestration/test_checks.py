@@ -142,6 +142,27 @@ def test_a_first_row_missing_in_the_lake_is_found_by_its_landing(line: Line) -> 
     assert "its first rows are missing" in str(evaluation.description)
 
 
+def test_what_the_broker_dropped_is_an_alarm_although_conservation_holds(line: Line) -> None:
+    ingest(line)
+    row = {"topic_id": TOPIC_ID, "partition": 0, "offset": 4, "kafka_timestamp": NOON}
+    span = [OffsetRange(0, 4, 11)]
+    lost = row | {"gap_length": 7}
+    raw = pl.DataFrame([lost | {"gap_kind": "lost"}], schema=RAW_SCHEMA)
+    LandingHandle.open(line.storage, STREAM.topic).commit(raw, TOPIC_ID, span)
+    refined = pl.DataFrame([lost | {"disposition": "lost"}], schema=STREAM.events_schema)
+    RefineHandle.open(line.storage, STREAM.topic, STREAM.events_schema).commit(
+        refined, TOPIC_ID, span
+    )
+
+    found = run_checks(line)
+
+    assert failed(found) == {f"{RAW.to_user_string()} {checks.LOST}"}
+    evaluation = found[RAW, checks.LOST]
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    assert evaluation.metadata["lost"].value == 7
+    assert "7 of partition 0 between offsets 0 and 11" in str(evaluation.description)
+
+
 def test_a_row_doubled_in_the_warehouse_is_found(line: Line) -> None:
     ingest(line)
     line.load(STREAM.name)

@@ -78,13 +78,14 @@ def test_the_other_checks_fail_and_name_the_file_instead_of_crashing(line: Line)
 
     found = {(r.asset_key, r.check_name): r for r in lake_results(line, STREAM, tail=100)}
 
-    assert len(found) == 6
+    assert len(found) == 7
     assert {key for key, result in found.items() if result.passed} == set()
     for result in found.values():
         assert path.name in (result.description or "")
         assert "adx repair" in (result.description or "")
     severities = {name: r.severity for (_, name), r in found.items()}
     assert severities["conservation"] == dg.AssetCheckSeverity.ERROR
+    assert severities["lost_offsets"] == dg.AssetCheckSeverity.ERROR
     assert severities["late_share"] == dg.AssetCheckSeverity.WARN
 
 
