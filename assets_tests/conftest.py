@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler.protocol import Scheduling
 
-SERVER_MARKERS = ("broker", "s3", "browser")
+SERVER_MARKERS = ("broker", "s3", "browser", "java")
 
 # How long one example takes says nothing here: the machines that run the tests are shared.
 settings.register_profile("adx", deadline=None)

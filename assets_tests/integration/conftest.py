@@ -14,6 +14,8 @@ import pytest
 
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.embedded import EmbeddedBroker
+from assets_tests.servers.java import JavaMissingError, JavaRuntime, java_runtime
+from assets_tests.servers.kafka import POM, ApacheKafka, Ports
 
 
 def free_port() -> int:
@@ -56,6 +58,47 @@ def kafka(
     broker.start()
     yield KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_runtime(tmp_path_factory: pytest.TempPathFactory) -> JavaRuntime:
+    """Java, with the jars of a real Apache Kafka."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    try:
+        return java_runtime(POM, shared)
+    except JavaMissingError as missing:
+        pytest.skip(f"no Apache Kafka: {missing}")
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(
+    kafka_runtime: JavaRuntime, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApacheKafka]:
+    """One broker of a real Apache Kafka, shared by all tests: make your topics anew."""
+    yield from _running(kafka_runtime, tmp_path_factory.mktemp("apache-kafka"), brokers=1)
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster(
+    kafka_runtime: JavaRuntime, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApacheKafka]:
+    """Three brokers of a real Apache Kafka, likewise; restart whichever you kill."""
+    yield from _running(kafka_runtime, tmp_path_factory.mktemp("kafka-cluster"), brokers=3)
+
+
+def _running(runtime: JavaRuntime, folder: Path, *, brokers: int) -> Iterator[ApacheKafka]:
+    ports: list[Ports] = []
+    while len(ports) < brokers:
+        found = Ports(free_port(), free_port(), free_port())
+        if len({port for each in (*ports, found) for port in each}) == 3 * (len(ports) + 1):
+            ports.append(found)
+    cluster = ApacheKafka(runtime, folder, ports)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture
