@@ -107,6 +107,11 @@ COMMANDS = (
         "Show events per stage, the conservation verdict, campaigns and attribution.",
     ),
     CommandEntry(
+        "attribution",
+        "attribution",
+        "Print credit per channel and attribution model, from tables of paths.",
+    ),
+    CommandEntry(
         "doctor",
         "doctor",
         "Look at every part of the installation: how it is, why, and what to do about it.",

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Annotated
 
 import polars as pl
 import typer
 
 from adx_platform.cli.errors import WrongUsage
-from adx_platform.cli.output import figure, print_json, stderr, stdout, table
+from adx_platform.cli.output import OutputFormat, figure, print_json, stderr, stdout, table
 from adx_platform.errors import AdxError
 from adx_platform.settings import current_settings
 from adx_platform.warehouse.published import query_published
 
 _MAX_PRINTED = 200
 _WRAPPED_AT = 40
-
-
-class OutputFormat(StrEnum):
-    """How rows are written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:

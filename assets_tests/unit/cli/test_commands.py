@@ -30,6 +30,7 @@ HELP_WORDS = {
     ("incidents",): ["ls", "show", "ack"],
     ("query",): ["csv or json", "stdin"],
     ("report",): ["--top", "exit code is 1"],
+    ("attribution",): ["--paths", "--lookback", "--order", "--shapley-worth", "touch_type"],
     ("doctor",): ["--json", "--timeout", "exit code is 1"],
     ("settings",): ["--changed", "--json", "--markdown", "Secrets are masked"],
     ("rejects",): ["ls", "show"],
