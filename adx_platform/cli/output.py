@@ -47,13 +47,20 @@ def print_json(value: object) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    if isinstance(value, Decimal | Path):
+    if isinstance(value, Decimal):
+        return int(value) if _is_whole(value) else str(value)
+    if isinstance(value, Path):
         return str(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="backslashreplace")
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _is_whole(value: Decimal) -> bool:
+    """Whether it has no decimal places: DuckDB's sum of integers is such a decimal."""
+    return value.as_tuple().exponent == 0
 
 
 def table(
@@ -85,7 +92,7 @@ def figure(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
+    if isinstance(value, int) or (isinstance(value, Decimal) and _is_whole(value)):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.2f}"

@@ -6,6 +6,8 @@ The oracle (``market_oracle``) recomputes every figure from the truth files in p
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,6 +20,14 @@ from assets_tests.integration.installed_line import InstalledLine
 from assets_tests.integration.market_oracle import MEASURES, MarketOracle
 
 EVENTS = 30_000
+GUIDE = Path(__file__).parents[2] / "docs/guides/questions.md"
+QUESTIONS = dict(
+    re.findall(
+        r"^## \d+\. ([^\n]+)\n.*?^```sql\n(.*?)^```",
+        GUIDE.read_text(encoding="utf-8"),
+        flags=re.DOTALL | re.MULTILINE,
+    )
+)
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -143,6 +153,43 @@ def test_a_reject_shows_its_raw_bytes(line: InstalledLine) -> None:
     )
     assert shown.returncode == 0, shown.stderr
     assert where["reason_code"] in shown.stdout
+
+
+def test_the_guide_asks_ten_questions() -> None:
+    assert len(QUESTIONS) == 10
+    assert GUIDE.read_text(encoding="utf-8").count("```sql") == len(QUESTIONS)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_of_the_guide_has_an_answer(line: InstalledLine, question: str) -> None:
+    rows = line.rows(QUESTIONS[question])
+    assert rows
+    # A column that is null in every row would answer nothing.
+    assert all(any(row[name] is not None for row in rows) for name in rows[0])
+
+
+def test_the_answers_of_the_guide_are_those_of_the_truth(
+    line: InstalledLine, oracle: MarketOracle
+) -> None:
+    daily = oracle.daily().values()
+    spent, creatives, exchanges, publishers, costs, _, _, led, seen, trust = (
+        line.rows(sql.replace("limit 20", "")) for sql in QUESTIONS.values()
+    )
+    spend = sum(sums["spend_micros"] for sums in daily)
+    assert sum(row["spend"] for row in spent) == pytest.approx(spend / 1e6)
+    assert sum(row["spend"] for row in costs) == pytest.approx(spend / 1e6)
+    net = sum(sums["net_impressions"] for sums in daily)
+    assert sum(row["net_impressions"] for row in creatives) == net
+    assert sum(row["net_impressions"] for row in publishers) == net
+    # Won at an exchange is also what was billed without a win notice; an auction needs its request.
+    won = sum(
+        not parts.keys().isdisjoint({"win", "billing"}) for parts in oracle.impressions.values()
+    )
+    assert 0.95 * won < sum(row["wins"] for row in exchanges) <= won
+    assert sum(row["conversions"] for row in led) == sum(sums["conversions"] for sums in daily)
+    assert 0 < sum(row["people_days"] for row in seen) < net
+    assert sum(row["messages"] for row in trust) == oracle.messages.height
+    assert all(row["is_conserved"] for row in trust)
 
 
 def test_a_rerun_changes_nothing(line: InstalledLine) -> None:

@@ -28,7 +28,7 @@ HELP_WORDS = {
     ("repair",): ["--stream"],
     ("trace",): ["load_id", "--json"],
     ("incidents",): ["ls", "show", "ack"],
-    ("query",): ["csv or json", "stdin"],
+    ("query",): ["csv or json", "stdin", "--file", "--limit", "read-only"],
     ("report",): ["--top", "exit code is 1"],
     ("attribution",): ["--paths", "--lookback", "--order", "--shapley-worth", "touch_type"],
     ("doctor",): ["--json", "--timeout", "exit code is 1"],
@@ -80,7 +80,7 @@ def test_without_arguments_the_help_is_shown_and_the_usage_was_wrong(adx: Any) -
     [
         (("qurey",), "Did you mean 'query'?"),
         (("rejects", "lss"), "Did you mean 'ls'?"),
-        (("query",), "Missing argument 'sql'"),
+        (("query",), "there is no query: adx query"),
         (("query", "select 1", "--fromat", "csv"), "No such option: --fromat"),
         (("query", "select 1", "--format", "xml"), "'xml' is not one of 'table', 'csv', 'json'"),
         (("report", "--top", "0"), "greater than or equal to 1"),

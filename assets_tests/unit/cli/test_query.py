@@ -3,11 +3,10 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-
-from adx_platform.cli import query
 
 CAMPAIGNS = (
     "insert into marts.agg_campaign_daily (campaign_id, currency, gross_impressions) values "
@@ -97,9 +96,19 @@ def test_no_rows_are_said_to_be_none(adx: Any) -> None:
 
 def test_a_long_result_is_cut_for_people_only(adx: Any) -> None:
     done = adx("query", "select * from range(1000)")
-    assert done.stdout.count("\n│") == query._MAX_PRINTED
-    assert "the first 200 rows" in done.stderr
+    assert done.stdout.count("\n│") == 200
+    assert "the first 200 of 1,000 rows; --limit shows more" in done.stderr
     assert len(adx("query", "select * from range(1000)", "--json").json) == 1000
+
+
+def test_the_limit_can_be_moved(adx: Any) -> None:
+    done = adx("query", "select * from range(5)", "--limit", "3")
+    assert done.stdout.count("\n│") == 3
+    assert "5 rows" in done.stdout
+    assert "the first 3 of 5 rows" in done.stderr
+    whole = adx("query", "select * from range(1000)", "--limit", "1000")
+    assert whole.stdout.count("\n│") == 1000
+    assert whole.stderr == ""
 
 
 def test_the_query_may_come_from_stdin(adx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,11 +116,76 @@ def test_the_query_may_come_from_stdin(adx: Any, monkeypatch: pytest.MonkeyPatch
     assert adx("query", "-", "--json").json == [{"answer": 42}]
 
 
+def test_the_query_may_come_from_a_file(adx: Any, tmp_path: Path) -> None:
+    file = tmp_path / "question.sql"
+    # As Windows' editors save it.
+    file.write_text("-- what?\nselect 'é' as answer;\n", encoding="utf-8-sig")
+    assert adx("query", "--file", str(file), "--json").json == [{"answer": "é"}]
+
+
+def test_a_file_that_is_no_text_is_refused(adx: Any, tmp_path: Path) -> None:
+    file = tmp_path / "question.sql"
+    file.write_bytes(b"select '\xff'")
+    done = adx("query", "--file", str(file))
+    assert done.code == 2
+    assert "cannot be read as UTF-8 text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["select 1", "--file", __file__], "give the query itself or --file, not both"),
+        (["--file", "absent.sql"], "absent.sql"),
+        ([], "there is no query"),
+        (["select 1", "--limit", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_one_query_is_needed(adx: Any, arguments: list[str], said: str) -> None:
+    done = adx("query", *arguments)
+    assert done.code == 2
+    assert said in done.words
+
+
+def test_sums_of_integers_are_integers(adx: Any) -> None:
+    # DuckDB adds them as decimals of no places.
+    sql = (
+        "select sum(gross_impressions) as s, 1.50::decimal(9, 2) as d from marts.agg_campaign_daily"
+    )
+    assert adx("query", sql, "--json").json == [{"s": 1_234_569, "d": "1.50"}]
+    assert "1,234,569" in adx("query", sql).stdout
+
+
+def test_json_has_null_where_there_is_no_number(adx: Any) -> None:
+    sql = "select 1 / 0 as x, 'nan'::double as y, 0.5::double as z"
+    assert adx("query", sql, "--json").json == [{"x": None, "y": None, "z": 0.5}]
+
+
+def test_a_query_leaves_no_file(adx: Any, tmp_path: Path) -> None:
+    target = tmp_path / "stolen.csv"
+    done = adx("query", f"copy (select 1) to '{target}'")
+    assert done.code == 1
+    assert "neither writes nor reads any file" in done.stderr
+    assert not target.exists()
+
+
+def test_nothing_published_says_what_to_do(adx: Any, small_line: Any) -> None:
+    (small_line.settings.published_dir / "CURRENT").unlink()
+    done = adx("query", "select 1")
+    assert done.code == 1
+    assert "run `adx demo` for a sample market" in done.stderr
+    assert "`adx build`" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("sql", "code", "said"),
     [
         ("selct 1", 1, 'syntax error at or near "selct"'),
-        ("select * from marts.nonsense", 1, "nonsense"),
+        ("select * from marts.qqqqqq", 1, "there is no table qqqqqq; there are marts.agg_"),
+        ("from dim_campaign", 1, "there is no table dim_campaign; near are marts.dim_campaigns"),
+        ("from marts.FCT_conversion", 1, "near are marts.fct_conversions"),
+        ("select 1; select 2", 1, "one query at a time: these are 2 statements"),
+        ("select 1 as a, 2 as a", 1, "two columns have one name, rename one with AS"),
+        ("select campaign from marts.agg_campaign_daily", 1, "campaign_id"),
         ("create table marts.x as select 1", 1, "read-only"),
         ("select interval 1 day as i", 1, "cast it to varchar"),
         ("  \n", 2, "there is no query"),

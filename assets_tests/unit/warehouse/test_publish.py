@@ -83,11 +83,38 @@ def test_a_snapshot_is_read_only(warehouse: DuckDBWarehouse, folder: Path) -> No
     publish(warehouse, folder, "b1")
     with pytest.raises(PublishedQueryError, match="read-only"):
         query_published(folder, "CREATE TABLE marts.x AS SELECT 1")
-    with pytest.raises(PublishedQueryError, match="nonsense"):
-        query_published(folder, "SELECT * FROM marts.nonsense")
+    with pytest.raises(PublishedQueryError, match=r"no table xyz; there are control.builds, "):
+        query_published(folder, "SELECT * FROM marts.xyz")
+    with pytest.raises(PublishedQueryError, match=r"no table fact; near are marts.facts"):
+        query_published(folder, "SELECT * FROM marts.fact")
     with pytest.raises(PublishedQueryError, match="gives no rows"):
         query_published(folder, "")
     assert query_published(folder, "SELECT $a AS a", {"a": "x"}).item() == "x"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO '{file}'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{file}'",
+        "ATTACH '{file}'",
+        "EXPORT DATABASE '{file}'",
+        "SELECT * FROM read_text('{other}')",
+        "SET enable_external_access = true",
+    ],
+)
+def test_a_query_touches_no_other_file(
+    warehouse: DuckDBWarehouse, folder: Path, tmp_path: Path, sql: str
+) -> None:
+    build(warehouse, "b1", 1)
+    publish(warehouse, folder, "b1")
+    other = tmp_path / "other.txt"
+    other.write_text("secret", encoding="utf-8")
+    before = sorted(folder.iterdir())
+    with pytest.raises(PublishedQueryError, match=r"nor reads any file|Cannot enable external"):
+        query_published(folder, sql.format(file=tmp_path / "new.file", other=other))
+    assert not (tmp_path / "new.file").exists()
+    assert sorted(folder.iterdir()) == before
 
 
 def test_readers_of_an_old_snapshot_go_on(warehouse: DuckDBWarehouse, folder: Path) -> None:
