@@ -7,6 +7,7 @@ Belongs here: the order and its file in ``run/orders``. Does not belong here: ca
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class ServiceOrder:
 
 def give_order(settings: Settings, order: ServiceOrder) -> None:
     """Leave ``order`` for the supervisor of the home; it looks several times a second."""
-    target = _folder(settings) / f"{uuid.uuid4().hex}.json"
+    # By name the oldest is first: two orders of one moment have the same time of change.
+    target = _folder(settings) / f"{time.time_ns():020d}-{uuid.uuid4().hex}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_suffix(".tmp")
     draft.write_text(
@@ -51,7 +53,7 @@ def take_orders(settings: Settings) -> list[ServiceOrder]:
     if not folder.is_dir():
         return []
     found = []
-    for path in sorted(folder.glob("*.json"), key=_age):
+    for path in sorted(folder.glob("*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
         path.unlink()
         found.append(ServiceOrder(**document))
@@ -60,7 +62,3 @@ def take_orders(settings: Settings) -> list[ServiceOrder]:
 
 def _folder(settings: Settings) -> Path:
     return settings.home / "run" / "orders"
-
-
-def _age(path: Path) -> float:
-    return path.stat().st_mtime

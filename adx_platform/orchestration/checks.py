@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 
-from adx_platform.codecs.registry import open_registry
+from adx_platform.codecs.registry import RegistryError, open_registry
 from adx_platform.contracts.streams import STREAMS, Stream, Wire
 from adx_platform.lake.errors import LakeFileDamaged
 from adx_platform.orchestration import keys
@@ -38,7 +38,7 @@ from adx_platform.quality.lake_rows import (
 )
 from adx_platform.quality.marts_rows import event_balances, marts_equations
 from adx_platform.quality.metrics import StreamMeasures, correlation_share, measure_stream
-from adx_platform.quality.refinable_rejects import RefinableRejects, refinable_rejects
+from adx_platform.quality.refinable_rejects import refinable_rejects
 from adx_platform.quality.warehouse_rows import recount_warehouse
 from adx_platform.settings import QualitySettings
 from adx_platform.warehouse.tables import RECORD_TABLES
@@ -184,8 +184,7 @@ def _lake_results(line: Line, stream: Stream, tail: int) -> Iterator[dg.AssetChe
     yield _contract_result(events, verify_contract(stream, accepted))
     yield from _measure_results(events, measure_stream(window.rows, recent=quality.recent), quality)
     if _names_its_schema(stream):
-        found = refinable_rejects(line.storage, stream, open_registry(line.settings))
-        yield _refinable_result(events, found)
+        yield _refinable_result(line, stream)
 
 
 def _lake_audit(stream: Stream) -> dg.AssetChecksDefinition:
@@ -323,7 +322,18 @@ def _contract_result(events: dg.AssetKey, report: ContractReport) -> dg.AssetChe
     )
 
 
-def _refinable_result(events: dg.AssetKey, found: RefinableRejects) -> dg.AssetCheckResult:
+def _refinable_result(line: Line, stream: Stream) -> dg.AssetCheckResult:
+    events = keys.events_key(stream.name)
+    try:
+        found = refinable_rejects(line.storage, stream, open_registry(line.settings))
+    except RegistryError as error:
+        return dg.AssetCheckResult(
+            asset_key=events,
+            check_name=REFINABLE,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"cannot be evaluated: {error}",
+        )
     metadata: dict[str, Any] = {"waiting": found.waiting, "refinable": found.refinable}
     if found.remedy is not None:
         metadata[REMEDY_METADATA] = dg.JsonMetadataValue(remedy_document(found.remedy))

@@ -63,7 +63,12 @@ class LiveProducer:
 
     def poll(self, seconds: float = 0.0) -> None:
         """Take note of acknowledgements, and send again what was given up."""
-        self._producer.poll(seconds)
+        try:
+            self._producer.poll(seconds)
+        except KafkaException as error:
+            # Fatal to this producer: a broker that was restarted does not know it any more.
+            logger.warning("the producer has failed: %s", error)
+            self._is_broken = True
         if self._is_broken:
             logger.warning("the producer is opened anew; %d messages again", len(self._again))
             self._producer.purge()

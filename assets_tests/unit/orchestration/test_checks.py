@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from adx_platform.codecs.registry import RegistryUnavailableError
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import STREAMS
@@ -210,3 +211,18 @@ def test_a_measure_beyond_its_bound_warns(
 
     assert failed(found) == {f"{EVENTS.to_user_string()} {check}"}
     assert found[EVENTS, check].severity == dg.AssetCheckSeverity.WARN
+
+
+def test_a_registry_that_does_not_answer_is_named_and_stops_no_other_check(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object) -> None:
+        raise RegistryUnavailableError("the registry at http://registry does not answer")
+
+    monkeypatch.setattr(checks, "refinable_rejects", unavailable)
+
+    found = run_checks(line)
+
+    bids = keys.events_key("bid_requests")
+    assert failed(found) == {f"{bids.to_user_string()} {checks.REFINABLE}"}
+    assert "http://registry does not answer" in str(found[bids, checks.REFINABLE].description)
