@@ -358,6 +358,6 @@ def _telling(error: KafkaException, errors: ErrorLog) -> KafkaException | KafkaE
     """The reason behind a mere timeout, where librdkafka gave one on the side."""
     timed_out = error.args[0].code() in {
         KafkaError._TIMED_OUT,  # noqa: SLF001 - the client's own names for its local errors
-        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001 - the library's name
     }
     return errors.cause if timed_out and errors.cause is not None else error

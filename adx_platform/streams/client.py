@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 _AUTHENTICATION_CODES = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001 - the client's own names for its local errors
-        KafkaError._SSL,  # noqa: SLF001
+        KafkaError._SSL,  # noqa: SLF001 - the library's name
         KafkaError.SASL_AUTHENTICATION_FAILED,
         KafkaError.UNSUPPORTED_SASL_MECHANISM,
         KafkaError.ILLEGAL_SASL_STATE,
@@ -50,18 +50,18 @@ _UNKNOWN_TOPIC_CODES = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.UNKNOWN_TOPIC_ID,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the library's name
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - the library's name
     }
 )
 _UNREACHABLE_CODES = frozenset(
     {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-        KafkaError._TRANSPORT,  # noqa: SLF001
-        KafkaError._RESOLVE,  # noqa: SLF001
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
-        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's name
+        KafkaError._TRANSPORT,  # noqa: SLF001 - the library's name
+        KafkaError._RESOLVE,  # noqa: SLF001 - the library's name
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - the library's name
+        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001 - the library's name
+        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001 - the library's name
     }
 )
 _ADDRESS = re.compile(r"\w+://\S+")
@@ -86,7 +86,7 @@ class ErrorLog:
         if error.code() in _AUTHENTICATION_CODES:
             self._authentication = error
         # "All brokers are down" follows the message that says why: keep the reason.
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last is None:  # noqa: SLF001
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last is None:  # noqa: SLF001 - the library's name
             self._last = error
 
     @property
@@ -181,7 +181,7 @@ def as_stream_error(
     kafka_error = error.args[0] if isinstance(error, KafkaException) else error
     if not isinstance(kafka_error, KafkaError):
         said = "no answer" if kafka_error is None else str(kafka_error)
-        code = KafkaError._TIMED_OUT if kafka_error is None else None  # noqa: SLF001
+        code = KafkaError._TIMED_OUT if kafka_error is None else None  # noqa: SLF001 - the library's name
     else:
         said = kafka_error.str() or kafka_error.name()
         code = kafka_error.code()
@@ -226,7 +226,7 @@ def _advice_about_connecting(code: int | None, said: str, settings: KafkaSetting
     if "SSL" in reason or "sasl" in reason.lower():
         return protocol
     # A broker that hangs up without a word, for want of TLS or SASL, leaves no reason.
-    is_mute = code == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+    is_mute = code == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - the library's name
     return f"{running}. {protocol}" if is_mute else running
 
 

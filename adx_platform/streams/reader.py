@@ -271,7 +271,7 @@ class RangeReader:
                 return False
             cursor.reached = offset
             return True
-        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the library's name
             raise RangeUnavailable(
                 f"offset {offset} of partition {partition} of topic {self._topic!r} is not at the "
                 "broker: it was truncated after the range was planned, or the topic was created "
@@ -386,8 +386,8 @@ _FATAL_CODES = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.UNKNOWN_TOPIC_ID,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the library's name
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - the library's name
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
     }
 )

@@ -40,9 +40,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def line(
     broker_installed: None,  # noqa: F811 - the fixture imported above
-    clean_environment: dict[str, str],  # noqa: F811
+    clean_environment: dict[str, str],  # noqa: F811 - imported above
     tmp_path_factory: pytest.TempPathFactory,
-    unused_port: int,  # noqa: F811
+    unused_port: int,  # noqa: F811 - imported above
 ) -> InstalledLine:
     """A platform that took a small market through the whole line."""
     installed = InstalledLine.at(tmp_path_factory.mktemp("line"), clean_environment, unused_port)

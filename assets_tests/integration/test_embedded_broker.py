@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from adx_platform.contracts.offsets import OffsetRange, merge_ranges
@@ -113,7 +113,6 @@ class TestAdmin:
         produce(kafka, topic, numbered(9))
         group = f"{topic_prefix}group"
         admin.commit_group_offsets(group, topic, {0: 7, 2: 0})
-        from confluent_kafka import ConsumerGroupTopicPartitions  # noqa: PLC0415
 
         client = AdminClient(client_config(kafka, ErrorLog()))
         futures = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])

@@ -80,7 +80,7 @@ def incident(
 
 def judge(expectation: Expectation, *incidents: Incident, **changes: object) -> Row:
     injection = Injection(expectation.name, NOON, closed_at=at(600))
-    return board(expectation, replace(injection, **changes), *incidents).rows[0]  # type: ignore[arg-type]
+    return board(expectation, replace(injection, **changes), *incidents).rows[0]  # type: ignore[arg-type]  # any field
 
 
 def board(expectation: Expectation, injection: Injection, *incidents: Incident) -> Scoreboard:

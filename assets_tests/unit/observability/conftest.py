@@ -106,8 +106,8 @@ def alert_server() -> Iterator[AlertServer]:
                 return
             status, headers = answer if isinstance(answer, tuple) else (answer, {})
             said = b"ok" if status == 200 else b"no thanks"
-            self.send_response(status)  # type: ignore[arg-type]
-            for name, value in headers.items():  # type: ignore[union-attr]
+            self.send_response(status)  # type: ignore[arg-type]  # "reset" is gone
+            for name, value in headers.items():  # type: ignore[union-attr]  # "reset" is gone
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()

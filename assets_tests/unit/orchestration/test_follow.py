@@ -79,7 +79,7 @@ class Reports:
         if self.lake_error is not None:
             raise self.lake_error
         for result in checks.lake_results(line, stream, tail=tail):
-            name = f"{result.asset_key.path[1]}:{result.check_name}"  # type: ignore[union-attr]
+            name = f"{result.asset_key.path[1]}:{result.check_name}"  # type: ignore[union-attr]  # a check
             yield result if name not in self.failing else result._replace(passed=False)
 
     def add(self, *batches: FollowedBatch) -> None:
@@ -165,7 +165,7 @@ def test_every_check_of_the_lake_is_reported_for_the_newest_materialisation(
         check_key, limit=1
     )
     assert record.event is not None
-    evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+    evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]  # a check
     assert evaluation.target_materialization_data is not None
     assert evaluation.target_materialization_data.storage_id == newest.storage_id
 
@@ -176,7 +176,7 @@ def test_a_passed_check_has_its_numbers_and_a_failed_one_its_table_too(reports: 
         storage = reports.instance.event_log_storage
         record = storage.get_latest_asset_check_execution_by_key([key])[key]
         assert record.event is not None
-        found = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+        found = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]  # a check
         return set(found.metadata)
 
     reports.add(batch(0))
