@@ -25,7 +25,7 @@ from adx_platform.settings import Settings
 
 _HIGHEST_ID = 2**31 - 1
 _UNKNOWN = "schema id {} is not in the registry"
-_UNKNOWN_PATTERN = re.compile(re.escape(_UNKNOWN).replace(r"\{\}", r"(\d+)"))
+_UNKNOWN_PATTERN = re.compile(_UNKNOWN.format(r"(\d+)"))
 
 
 class RegistryError(AdxError):
