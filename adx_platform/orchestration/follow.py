@@ -1,7 +1,7 @@
 """Telling Dagster what the resident loop does, without runs: materialisations and check results.
 
 Belongs here: adding up batches between two reports, and writing them to the instance from a thread
-of its own. Does not belong here: the loop (``pipeline.follow``), or the checks (``checks``,
+of its own. Does not belong here: the loop (``pipeline.follow``), or the checks (``checks_lake``,
 ``broker_check``).
 
 Ingestion never waits for this: the loop only adds to the totals, whose size is bounded, and a
@@ -29,8 +29,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from adx_platform.contracts.streams import STREAMS, Stream
 from adx_platform.lake.errors import LakeError
 from adx_platform.orchestration.broker_check import broker_evaluation, broker_trouble
-from adx_platform.orchestration.checks import lake_results
 from adx_platform.orchestration.checks_integrity import integrity_results
+from adx_platform.orchestration.checks_lake import lake_results
 from adx_platform.orchestration.lake_metadata import (
     LAYERS,
     BatchTotals,

@@ -14,7 +14,7 @@ from confluent_kafka import Producer, TopicPartition
 
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import AD_IMPRESSIONS
-from adx_platform.orchestration.checks import CONSERVATION, LOST, lake_results
+from adx_platform.orchestration.checks_lake import CONSERVATION, LOST, lake_results
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline import lane as lane_module
 from adx_platform.streams.errors import DeliveryFailed, ReadStalled, StreamError

@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from adx_platform.codecs.registry import FileSchemaRegistry
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration import keys
-from adx_platform.orchestration.checks import CONSERVATION
+from adx_platform.orchestration.checks_lake import CONSERVATION
 from adx_platform.orchestration.dbt_project import ensure_manifest
 from adx_platform.orchestration.instance import ensure_instance
 from adx_platform.orchestration.run import LineEvent, LineSummary, run_ingest, run_line

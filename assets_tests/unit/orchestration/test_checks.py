@@ -16,7 +16,17 @@ from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.landing import LandingHandle
-from adx_platform.orchestration import checks, keys
+from adx_platform.orchestration import checks, checks_lake, keys
+from adx_platform.orchestration.checks_lake import (
+    CONSERVATION,
+    CONTRACT,
+    DELAY,
+    HISTORY,
+    LATE,
+    LOST,
+    REFINABLE,
+    REJECTS,
+)
 from adx_platform.orchestration.resources import Line
 from adx_platform.settings import QualitySettings, Settings, load_settings
 
@@ -115,9 +125,12 @@ def test_sound_data_passes_every_check(line: Line) -> None:
     found = run_checks(line)
 
     assert failed(found) == set()
-    assert found[EVENTS, checks.CONSERVATION].metadata["offsets"].value == 4
-    assert found[LOADED, checks.CONSERVATION].metadata["offsets"].value == 4
-    assert found[EVENTS, checks.CONTRACT].metadata["checked"].value == {"click": 0, "conversion": 3}
+    assert found[EVENTS, CONSERVATION].metadata["offsets"].value == 4
+    assert found[LOADED, CONSERVATION].metadata["offsets"].value == 4
+    assert found[EVENTS, CONTRACT].metadata["checked"].value == {
+        "click": 0,
+        "conversion": 3,
+    }
 
 
 def test_a_row_missing_in_the_lake_is_found(line: Line) -> None:
@@ -126,9 +139,9 @@ def test_a_row_missing_in_the_lake_is_found(line: Line) -> None:
 
     found = run_checks(line)
 
-    broken = {f"{EVENTS.to_user_string()} {name}" for name in (checks.CONSERVATION, checks.HISTORY)}
+    broken = {f"{EVENTS.to_user_string()} {name}" for name in (CONSERVATION, HISTORY)}
     assert failed(found) == broken
-    evaluation = found[EVENTS, checks.CONSERVATION]
+    evaluation = found[EVENTS, CONSERVATION]
     assert evaluation.severity == dg.AssetCheckSeverity.ERROR
     assert "1 missing, the first at offset 1" in str(evaluation.description)
 
@@ -137,7 +150,7 @@ def test_a_first_row_missing_in_the_lake_is_found_by_its_landing(line: Line) -> 
     ingest(line)
     DeltaTable(line.storage.table_uri(f"events/{STREAM.topic}")).delete("offset = 0")
 
-    evaluation = run_checks(line)[EVENTS, checks.CONSERVATION]
+    evaluation = run_checks(line)[EVENTS, CONSERVATION]
 
     assert not evaluation.passed
     assert "its first rows are missing" in str(evaluation.description)
@@ -157,8 +170,8 @@ def test_what_the_broker_dropped_is_an_alarm_although_conservation_holds(line: L
 
     found = run_checks(line)
 
-    assert failed(found) == {f"{RAW.to_user_string()} {checks.LOST}"}
-    evaluation = found[RAW, checks.LOST]
+    assert failed(found) == {f"{RAW.to_user_string()} {LOST}"}
+    evaluation = found[RAW, LOST]
     assert evaluation.severity == dg.AssetCheckSeverity.ERROR
     assert evaluation.metadata["lost"].value == 7
     assert "7 of partition 0 between offsets 0 and 11" in str(evaluation.description)
@@ -175,9 +188,9 @@ def test_a_row_doubled_in_the_warehouse_is_found(line: Line) -> None:
 
     found = run_checks(line)
 
-    broken = {f"{LOADED.to_user_string()} {name}" for name in (checks.CONSERVATION, checks.HISTORY)}
+    broken = {f"{LOADED.to_user_string()} {name}" for name in (CONSERVATION, HISTORY)}
     assert failed(found) == broken
-    assert "1 doubled, the first at offset 3" in str(found[LOADED, checks.HISTORY].description)
+    assert "1 doubled, the first at offset 3" in str(found[LOADED, HISTORY].description)
 
 
 def test_an_accepted_row_against_its_contract_is_found(line: Line) -> None:
@@ -185,19 +198,19 @@ def test_an_accepted_row_against_its_contract_is_found(line: Line) -> None:
 
     found = run_checks(line)
 
-    assert failed(found) == {f"{EVENTS.to_user_string()} {checks.CONTRACT}"}
-    assert "currency" in str(found[EVENTS, checks.CONTRACT].description)
+    assert failed(found) == {f"{EVENTS.to_user_string()} {CONTRACT}"}
+    assert "currency" in str(found[EVENTS, CONTRACT].description)
 
 
 @pytest.mark.parametrize(
     ("bounds", "columns", "check"),
     [
-        ({"max_reject_share": 0.001}, {}, checks.REJECTS),
-        ({"max_late_share": 0.1}, {"is_late": True}, checks.LATE),
+        ({"max_reject_share": 0.001}, {}, REJECTS),
+        ({"max_late_share": 0.1}, {"is_late": True}, LATE),
         (
             {"max_event_delay": timedelta(minutes=5)},
             {"event_time": NOON - timedelta(minutes=6)},
-            checks.DELAY,
+            DELAY,
         ),
     ],
 )
@@ -219,10 +232,10 @@ def test_a_registry_that_does_not_answer_is_named_and_stops_no_other_check(
     def unavailable(*_: object) -> None:
         raise RegistryUnavailableError("the registry at http://registry does not answer")
 
-    monkeypatch.setattr(checks, "refinable_rejects", unavailable)
+    monkeypatch.setattr(checks_lake, "refinable_rejects", unavailable)
 
     found = run_checks(line)
 
     bids = keys.events_key("bid_requests")
-    assert failed(found) == {f"{bids.to_user_string()} {checks.REFINABLE}"}
-    assert "http://registry does not answer" in str(found[bids, checks.REFINABLE].description)
+    assert failed(found) == {f"{bids.to_user_string()} {REFINABLE}"}
+    assert "http://registry does not answer" in str(found[bids, REFINABLE].description)

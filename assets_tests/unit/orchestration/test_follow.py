@@ -19,6 +19,14 @@ from adx_platform.orchestration import checks, keys
 from adx_platform.orchestration.assets_lake import lake_assets, topic_specs
 from adx_platform.orchestration.assets_warehouse import raw_table_assets
 from adx_platform.orchestration.broker_check import BROKER
+from adx_platform.orchestration.checks_lake import (
+    CONSERVATION,
+    CONTRACT,
+    DELAY,
+    LATE,
+    REJECTS,
+    lake_results,
+)
 from adx_platform.orchestration.follow import FollowReporter
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.follow_state import FollowedBatch, FollowStatus, LaneProgress, Latency
@@ -78,7 +86,7 @@ class Reports:
         self.checked += 1
         if self.lake_error is not None:
             raise self.lake_error
-        for result in checks.lake_results(line, stream, tail=tail):
+        for result in lake_results(line, stream, tail=tail):
             name = f"{result.asset_key.path[1]}:{result.check_name}"  # type: ignore[union-attr]  # a check
             yield result if name not in self.failing else result._replace(passed=False)
 
@@ -156,11 +164,17 @@ def test_every_check_of_the_lake_is_reported_for_the_newest_materialisation(
 ) -> None:
     reports.add(batch(0))
     reports.tick()
-    for name in (checks.CONSERVATION, checks.CONTRACT, checks.REJECTS, checks.LATE, checks.DELAY):
+    for name in (
+        CONSERVATION,
+        CONTRACT,
+        REJECTS,
+        LATE,
+        DELAY,
+    ):
         assert reports.results(name) == [True]
-    assert reports.results(checks.CONSERVATION, RAW) == [True]
+    assert reports.results(CONSERVATION, RAW) == [True]
     newest = reports.instance.fetch_materializations(EVENTS, limit=1).records[0]
-    check_key = dg.AssetCheckKey(EVENTS, checks.CONSERVATION)
+    check_key = dg.AssetCheckKey(EVENTS, CONSERVATION)
     (record,) = reports.instance.event_log_storage.get_asset_check_execution_history(
         check_key, limit=1
     )
@@ -172,7 +186,7 @@ def test_every_check_of_the_lake_is_reported_for_the_newest_materialisation(
 
 def test_a_passed_check_has_its_numbers_and_a_failed_one_its_table_too(reports: Reports) -> None:
     def newest() -> set[str]:
-        key = dg.AssetCheckKey(EVENTS, checks.CONSERVATION)
+        key = dg.AssetCheckKey(EVENTS, CONSERVATION)
         storage = reports.instance.event_log_storage
         record = storage.get_latest_asset_check_execution_by_key([key])[key]
         assert record.event is not None
@@ -212,7 +226,7 @@ def test_a_failing_check_is_repeated_without_news_until_it_passes(reports: Repor
     reports.failing = set()
     reports.tick(INTERVAL)
     reports.tick(INTERVAL)
-    assert reports.results(checks.CONTRACT) == [False, False, True]
+    assert reports.results(CONTRACT) == [False, False, True]
     assert len(reports.materialisations()) == 1
 
 
@@ -284,7 +298,7 @@ def test_checks_that_cannot_read_the_lake_do_not_end_the_reports(
     assert len(reports.materialisations()) == 1
     reports.lake_error = None
     reports.tick(INTERVAL)
-    assert reports.results(checks.CONSERVATION) == [True]
+    assert reports.results(CONSERVATION) == [True]
 
 
 def test_the_broker_is_reported_when_it_changes_and_now_and_then(reports: Reports) -> None:
@@ -366,9 +380,9 @@ def test_the_load_follows_reported_batches_and_waits_while_conservation_is_broke
     reports.failing = set()
     reports.tick(INTERVAL)
     # A pass that only repeats the last one is not told again within the minute.
-    assert reports.results(checks.CONSERVATION) == [True, False, True]
+    assert reports.results(CONSERVATION) == [True, False, True]
     reports.add(batch(1))
     reports.tick(60.0)
-    assert reports.results(checks.CONSERVATION) == [True, False, True, True]
+    assert reports.results(CONSERVATION) == [True, False, True, True]
     assert loads() == fed
     assert loads() == set()
