@@ -13,12 +13,12 @@ from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.lake.repairs import RepairEntry, Step, announce_repair, note_repair
 from adx_platform.orchestration import keys
-from adx_platform.orchestration.checks import lake_results
 from adx_platform.orchestration.checks_integrity import (
     FILES_HISTORY,
     FILES_INTACT,
     integrity_results,
 )
+from adx_platform.orchestration.checks_lake import lake_results
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.platform import open_platform
 from adx_platform.pipeline.refining import refine_pending
