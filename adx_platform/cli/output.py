@@ -80,6 +80,8 @@ def table(
             escape(name),
             justify="left" if position in text else "right",
             no_wrap=position not in text,
+            # A name that is longer than its column goes on below: half of one is of no use.
+            overflow="fold" if position in text else "ellipsis",
         )
     for row in rows:
         built.add_row(*(escape(figure(cell)) for cell in row))

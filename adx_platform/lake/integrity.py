@@ -50,8 +50,8 @@ class DamagedFile:
     Attributes:
         path: under the table's folder, as the log has it.
         kind: what is wrong with it.
-        stream: topic of the table.
-        layer: ``raw`` or ``events``.
+        stream: topic of the table; empty where a table is not one stream's.
+        layer: ``raw`` or ``events``; the table's name where it is not one stream's.
         topic_id: identity of the topic; null where the file holds several incarnations.
         ranges: within these offsets its rows lie, others' between them; a gap row at the end may
             reach further. Empty where the log has no statistics.
@@ -70,7 +70,8 @@ class DamagedFile:
         """One sentence for a person."""
         held = "" if self.rows is None else f", {self.rows:,} rows"
         where = f" within {', '.join(map(str, self.ranges))}" if self.ranges else ""
-        return f"{self.layer}/{self.stream}: file {self.path} is {self.kind}{held}{where}"
+        table = f"{self.layer}/{self.stream}" if self.stream else self.layer
+        return f"{table}: file {self.path} is {self.kind}{held}{where}"
 
 
 @dataclass(slots=True)
@@ -171,7 +172,10 @@ def damage_message(found: Sequence[DamagedFile]) -> str:
     shown = [item.explain() for item in found[:_SHOWN]]
     if len(found) > _SHOWN:
         shown.append(f"and {len(found) - _SHOWN} more files")
-    return f"{'; '.join(shown)}. Run `adx repair --stream {found[0].stream}`"
+    if stream := found[0].stream:
+        return f"{'; '.join(shown)}. Run `adx repair --stream {stream}`"
+    # A file of one of the small tables, of which Kafka holds no copy.
+    return f"{'; '.join(shown)}. Put it back from a backup or an earlier version of the bucket"
 
 
 def missing_files(handle: DeltaTable) -> list[str]:

@@ -181,24 +181,16 @@ def _first_kept(
     snapshot: Snapshot, topic_id: str, partition: int, retention: timedelta
 ) -> int | None:
     """The first offset of the partition that is young enough; null if nothing is too old."""
-    with snapshot.table.storage.explained(f"reading table {snapshot.table.name}"):
-        rows = snapshot.scan().filter(
-            pl.col("topic_id") == topic_id, pl.col("partition") == partition
+    rows = snapshot.scan().filter(pl.col("topic_id") == topic_id, pl.col("partition") == partition)
+    newest, oldest = snapshot.collect(
+        rows.select(
+            pl.col("kafka_timestamp").max().alias("newest"),
+            pl.col("kafka_timestamp").min().alias("oldest"),
         )
-        newest, oldest = (
-            rows.select(
-                pl.col("kafka_timestamp").max().alias("newest"),
-                pl.col("kafka_timestamp").min().alias("oldest"),
-            )
-            .collect()
-            .row(0)
-        )
-        if newest is None or oldest is None or oldest >= newest - retention:
-            return None
-        first = (
-            rows.filter(pl.col("kafka_timestamp") >= newest - retention)
-            .select(pl.col("offset").min())
-            .collect()
-            .item()
-        )
+    ).row(0)
+    if newest is None or oldest is None or oldest >= newest - retention:
+        return None
+    first = snapshot.collect(
+        rows.filter(pl.col("kafka_timestamp") >= newest - retention).select(pl.col("offset").min())
+    ).item()
     return int(first)

@@ -65,14 +65,15 @@ def list_restatements(
     """Announced restatements in ascending revision, of one topic or of all.
 
     Raises:
+        LakeFileDamaged: a file of the table is missing or unreadable.
         LakeUnavailable: the storage failed.
     """
     table = restatements_table(storage)
     handle = table.find()
     if handle is None:
         return ()
-    with storage.explained(f"reading table {table.name}"):
-        rows = Snapshot(table, handle).scan().filter(pl.col("revision") > after_revision).collect()
+    snapshot = Snapshot(table, handle)
+    rows = snapshot.collect(snapshot.scan().filter(pl.col("revision") > after_revision))
     if topic is not None:
         rows = rows.filter(pl.col("topic") == topic)
     ordered = rows.select(SCHEMA.names()).sort("revision")

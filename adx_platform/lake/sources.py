@@ -39,8 +39,8 @@ def known_sources(storage: LakeStorage, topic: str) -> tuple[Source, ...]:
     handle = sources_table(storage).find()
     if handle is None:
         return ()
-    with storage.explained("reading table sources"):
-        rows = Snapshot(sources_table(storage), handle).scan().collect()
+    snapshot = Snapshot(sources_table(storage), handle)
+    rows = snapshot.collect(snapshot.scan())
     mine = rows.filter(pl.col("topic") == topic).unique().sort("topic_id", "partition")
     return tuple(Source(*row) for row in mine.select(SCHEMA.names()).iter_rows())
 

@@ -21,6 +21,8 @@ from adx_platform.lake.integrity import (
 )
 from adx_platform.lake.landing import LandingHandle
 from adx_platform.lake.reading import raw_snapshot
+from adx_platform.lake.restatements import announce, list_restatements, restatements_table
+from adx_platform.lake.sources import known_sources, register_sources, sources_table
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import LakeTable, raw_table
 
@@ -170,3 +172,20 @@ def test_a_moved_file_is_whole_at_its_new_place(storage: LakeStorage, tmp_path: 
     with files.open_whole("quarantine/1/a") as file:
         assert file.read() == b"content"
     assert [state.size for state in files.states(["a", "quarantine/1/a"])] == [None, 7]
+
+
+def test_a_torn_file_of_a_small_table_is_named(storage: LakeStorage) -> None:
+    # polars panics on it, which is no Exception: uncaught it would end the loop's thread.
+    register_sources(storage, TOPIC, TOPIC_ID, [0, 1])
+    announce(storage, TOPIC, TOPIC_ID, OffsetRange(0, 5, 10), reason="a test")
+    for table, read in (
+        (sources_table(storage), known_sources),
+        (restatements_table(storage), list_restatements),
+    ):
+        (torn,) = Path(storage.table_uri(table.name)).glob("*.parquet")
+        torn.write_bytes(torn.read_bytes()[:-20])
+
+        with pytest.raises(LakeFileDamaged, match="earlier version of the bucket") as raised:
+            read(storage, TOPIC)
+
+        assert f"{table.name}: file {torn.name} is truncated" in str(raised.value)
