@@ -21,6 +21,8 @@ from pydantic import SecretStr
 from adx_platform.errors import AdxError
 
 BUSY_SECONDS: Final = 30.0
+REVISION: Final = 1
+"""Of the tables below. Whoever changes a column raises it, and alters what revisions before had."""
 _WRITES: Final = "adx_writes"
 
 
@@ -135,7 +137,8 @@ deliveries = sa.Table(
 )
 
 # Whoever changes something takes this row first: on Postgres that is the lock that BEGIN IMMEDIATE
-# is on SQLite, so that reading an incident and writing it back is one step.
+# is on SQLite, so that reading an incident and writing it back is one step. Its value is the
+# revision of the tables.
 write_lock = sa.Table(
     "incident_write_lock",
     metadata,
@@ -147,7 +150,8 @@ def open_engine(url: SecretStr) -> sa.Engine:
     """Connect, and create the tables that are missing.
 
     Raises:
-        IncidentStoreError: the address is wrong or the database does not answer.
+        IncidentStoreError: the address is wrong, the database does not answer, or a newer version
+            made its tables.
     """
     try:
         address = sa.make_url(url.get_secret_value())
@@ -220,12 +224,19 @@ def _ensure_tables(engine: sa.Engine) -> None:
 def _create_tables(connection: sa.Connection) -> None:
     metadata.create_all(connection)
     if connection.execute(sa.select(write_lock.c.id)).first() is None:
-        connection.execute(sa.insert(write_lock).values(id=1))
+        connection.execute(sa.insert(write_lock).values(id=REVISION))
 
 
 def _is_complete(connection: sa.Connection) -> bool:
-    there = sa.inspect(connection).has_table(write_lock.name)
-    return there and connection.execute(sa.select(write_lock.c.id)).first() is not None
+    if not sa.inspect(connection).has_table(write_lock.name):
+        return False
+    revision = connection.execute(sa.select(write_lock.c.id)).scalar()
+    if revision is not None and revision > REVISION:
+        raise IncidentStoreError(
+            f"the incident database has the tables of a newer adx (revision {revision}, this one "
+            f"knows {REVISION}): upgrade this installation"
+        )
+    return revision is not None
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:

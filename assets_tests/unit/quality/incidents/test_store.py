@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from adx_platform.contracts.offsets import OffsetRange
-from adx_platform.quality.incidents.database import IncidentStoreError
+from adx_platform.quality.incidents.database import REVISION, IncidentStoreError, write_lock
 from adx_platform.quality.incidents.lifecycle import IncidentIsOver, NotDue
 from adx_platform.quality.incidents.model import (
     Action,
@@ -238,6 +238,17 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(url: str) -
         IncidentStore.open(SecretStr(url))
 
     assert "pa55word" not in str(caught.value)
+
+
+def test_tables_of_a_newer_version_are_left_alone(url: SecretStr) -> None:
+    IncidentStore.open(url).close()
+    engine = sa.create_engine(url.get_secret_value())
+    with engine.begin() as connection:
+        connection.execute(sa.update(write_lock).values(id=REVISION + 1))
+    engine.dispose()
+
+    with pytest.raises(IncidentStoreError, match="upgrade this installation"):
+        IncidentStore.open(url)
 
 
 def test_several_processes_share_it(url: SecretStr) -> None:
