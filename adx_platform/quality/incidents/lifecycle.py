@@ -38,6 +38,9 @@ RECURRENCE: Final = timedelta(minutes=30)
 """Attempts of the same check that ended so recently count for the first pause of a new incident:
 a fault that comes back as soon as it is mended is not mended at the full rate for ever."""
 
+_IN_HANDS: Final = (State.ESCALATED, State.ACKNOWLEDGED)
+"""A person's: what passes from here on is not the platform's merit."""
+
 NOTICES: Final[Mapping[State, NoticeKind]] = {
     State.ESCALATED: NoticeKind.ESCALATED,
     State.RESOLVED: NoticeKind.RESOLVED,
@@ -240,7 +243,7 @@ def notices(before: Incident | None, after: Incident) -> tuple[NoticeKind, ...]:
 
 
 def _with_next_step(incident: Incident, newest: Mapping[str, Finding], now: datetime) -> Incident:
-    if incident.state in (State.ESCALATED, State.ACKNOWLEDGED):
+    if incident.state in _IN_HANDS:
         return incident
     remedy = most_upstream(choose(newest[key]).remedy for key in incident.failing)
     after = replace(incident, remedy=remedy)
@@ -262,9 +265,16 @@ def _escalated(incident: Incident, now: datetime) -> Incident:
 
 
 def _judged(incident: Incident, finding: Finding) -> Incident:
-    """The verdict on the last attempt, by what was found after its end."""
+    """The verdict on the last attempt, by what was found after its end.
+
+    A failure is final with the next attempt or at the escalation, not before: a check that was at
+    work while the remedy ended reports what it read before (a torn file, mended, was called
+    unmended for six seconds).
+    """
     last = incident.attempts[-1] if incident.attempts else None
-    if last is None or last.ended_at is None or last.passed_after is not None:
+    if last is None or last.ended_at is None or last.passed_after is True:
+        return incident
+    if last.passed_after is False and incident.state in _IN_HANDS:
         return incident
     if finding.at <= last.ended_at or finding.key not in last.checks:
         return incident

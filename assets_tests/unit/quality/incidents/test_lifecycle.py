@@ -206,6 +206,24 @@ def test_a_finding_from_before_its_end_is_no_verdict() -> None:
     assert joined(incident, finding(at=11), 11).attempts[-1].passed_after is False
 
 
+def test_a_failure_is_no_final_verdict_before_the_next_attempt() -> None:
+    failed = joined(attempted(opened(finding()), 5, 10), finding(at=11), 11)
+
+    over = joined(failed, finding(passed=True, at=16), 16)
+
+    assert (failed.state, failed.attempts[-1].passed_after) == (State.OPEN, False)
+    assert (over.state, over.attempts[-1].passed_after) == (State.RESOLVED, True)
+
+
+def test_what_passes_after_the_escalation_is_not_the_attempts_merit() -> None:
+    once = joined(attempted(opened(finding()), 0, 1), finding(at=2), 2)
+    escalated = joined(attempted(once, 30, 31), finding(at=32), 32)
+
+    over = joined(escalated, finding(passed=True, at=99), 99)
+
+    assert (over.state, over.attempts[-1].passed_after) == (State.RESOLVED, False)
+
+
 def test_another_check_that_fails_is_no_verdict() -> None:
     incident = attempted(opened(finding()), 0, 1)
 
