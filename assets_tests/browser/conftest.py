@@ -18,10 +18,10 @@ from assets_tests.browser.chromium import installed_chromium, running_chromium
 from assets_tests.integration.conftest import (  # noqa: F401 - fixtures
     broker_installed,
     clean_environment,
-    free_port,
     unused_port,
 )
 from assets_tests.integration.installed_line import InstalledLine
+from assets_tests.servers.ports import free_port
 
 EVENTS = 6_000
 UI_START_SECONDS = 240

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
-import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,22 +14,7 @@ from adx_platform.settings import KafkaSettings
 from adx_platform.streams.embedded import EmbeddedBroker
 from assets_tests.servers.java import JavaMissingError, JavaRuntime, java_runtime
 from assets_tests.servers.kafka import POM, ApacheKafka, Ports
-
-
-def free_port() -> int:
-    """A port that nobody listens on and that no outgoing connection will be given.
-
-    A client that keeps trying to reach a stopped server on a port of the ephemeral range ends up
-    connected to itself, and the server cannot come back.
-    """
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    pytest.fail("none of 100 ports between 20000 and 32000 is free")
+from assets_tests.servers.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pytest
 
 from adx_platform.living.process_tree import members
 from adx_platform.local_process import Started, start_marker
-from assets_tests.integration.conftest import free_port
+from assets_tests.servers.ports import free_port
 
 pytestmark = [
     pytest.mark.broker,

@@ -39,8 +39,7 @@ from adx_platform.simulate.feeding import feed_topic
 from adx_platform.simulate.simulator import simulate
 from adx_platform.streams.embedded import EmbeddedBroker
 from adx_platform.warehouse.published import query_published
-
-from .conftest import free_port
+from assets_tests.servers.ports import free_port
 
 pytestmark = [
     pytest.mark.broker,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from adx_platform.cli.commands import COMMANDS
@@ -50,6 +51,14 @@ def test_the_services_run_commands_that_exist(compose: dict[str, Any]) -> None:
     known = {entry.name for entry in COMMANDS}
     started = [service["command"] for service in services_of_the_platform(compose).values()]
     assert {command[1] for command in started if command[0] == "adx"} <= known
+
+
+def test_the_databases_are_named_with_a_driver_that_is_there(compose: dict[str, Any]) -> None:
+    # SQLAlchemy 2.1 made psycopg 3 the driver of a bare postgresql://, and Dagster brings another.
+    for name, service in services_of_the_platform(compose).items():
+        for variable in ("ADX_INCIDENTS__URL", "ADX_DAGSTER_POSTGRES_URL"):
+            engine = sa.create_engine(service["environment"][variable])
+            assert engine.driver == "psycopg2", (name, variable)
 
 
 def test_mounted_and_copied_files_exist(compose: dict[str, Any]) -> None:

@@ -21,8 +21,10 @@ import dagster as dg
 
 from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.dbt_project import ensure_manifest
-from adx_platform.orchestration.instance import ensure_instance
+from adx_platform.orchestration.instance import ensure_instance, install_config
 from adx_platform.settings import Settings, load_settings
+
+DEPLOYED_STORAGE = Path(__file__).parents[3] / "deploy/compose/storage.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -75,5 +77,18 @@ def persistent_instance(
 ) -> Iterator[dg.DagsterInstance]:
     """The instance of ``settings``, in files."""
     shutil.copytree(made_dagster_home, settings.dagster_home)
+    with ensure_instance(settings) as instance:
+        yield instance
+
+
+@pytest.fixture
+def postgres_instance(
+    settings: Settings, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """The instance of ``settings`` with its records in PostgreSQL, configured as deployed."""
+    monkeypatch.setenv("ADX_DAGSTER_POSTGRES_URL", postgres_url)
+    config = install_config(settings.dagster_home)
+    with config.open("a", encoding="utf-8") as file:
+        file.write(DEPLOYED_STORAGE.read_text(encoding="utf-8"))
     with ensure_instance(settings) as instance:
         yield instance

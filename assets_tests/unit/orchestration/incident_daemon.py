@@ -193,18 +193,29 @@ class Daemon:
 
 
 @contextmanager
-def running_daemon(home: Path, *, on_disk: bool = False) -> Iterator[Daemon]:
+def running_daemon(
+    home: Path, *, on_disk: bool = False, postgres_url: str | None = None
+) -> Iterator[Daemon]:
     """A daemon with a home of its own, whose pauses are short.
 
     Args:
         home: an empty folder.
         on_disk: keep Dagster's records in SQLite files as a real instance does, not in memory;
             it takes seconds to set up.
+        postgres_url: keep these and the incidents in this database, as a shared installation does.
     """
-    budget = IncidentSettings(max_attempts=3, first_pause=timedelta(milliseconds=100))
-    settings = load_settings(home=home, incidents=budget)
+    budget: dict[str, Any] = {"max_attempts": 3, "first_pause": timedelta(milliseconds=100)}
+    if postgres_url is not None:
+        budget["url"] = postgres_url
+    settings = load_settings(home=home, incidents=IncidentSettings(**budget))
     folder = home / "dagster"
     folder.mkdir(parents=True)
-    made = dg.DagsterInstance.local_temp(str(folder)) if on_disk else dg.DagsterInstance.ephemeral()
-    with made as instance:
+    with _instance(folder, on_disk=on_disk, postgres_url=postgres_url) as instance:
         yield Daemon(DamagedLine(settings), instance)
+
+
+def _instance(folder: Path, *, on_disk: bool, postgres_url: str | None) -> dg.DagsterInstance:
+    if postgres_url is not None:
+        storage = {"storage": {"postgres": {"postgres_url": postgres_url}}}
+        return dg.DagsterInstance.local_temp(str(folder), overrides=storage)
+    return dg.DagsterInstance.local_temp(str(folder)) if on_disk else dg.DagsterInstance.ephemeral()

@@ -67,10 +67,11 @@ def test_a_damaged_lake_is_mended_and_judged(daemon: Daemon) -> None:
     assert daemon.launched == ["remediate", "recheck"]
 
 
-@pytest.fixture
-def lasting_daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """Its instance is in SQLite files, where check results are read in another way."""
-    with running_daemon(tmp_path, on_disk=True) as running:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def lasting_daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daemon]:
+    """Its instance is in SQLite files, where check results are read in another way, or shared."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    with running_daemon(tmp_path, on_disk=True, postgres_url=url) as running:
         running.watch()
         yield running
 

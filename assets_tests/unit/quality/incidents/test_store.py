@@ -37,9 +37,11 @@ SETTINGS = IncidentSettings(max_attempts=2, first_pause=timedelta(seconds=20))
 OTHER = "lake/events/bid_requests:files_intact"
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> SecretStr:
-    return SecretStr(f"sqlite:///{tmp_path / 'folder' / 'incidents.sqlite'}")
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> SecretStr:
+    if request.param == "sqlite":
+        return SecretStr(f"sqlite:///{tmp_path / 'folder' / 'incidents.sqlite'}")
+    return SecretStr(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
