@@ -14,8 +14,10 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -85,7 +87,7 @@ class LocalProcess:
         self.cwd.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.record.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, _interrupts_not_ignored():
             child = subprocess.Popen(  # noqa: S603 - our own programs and arguments
                 list(self.command),
                 stdin=subprocess.DEVNULL,
@@ -122,6 +124,24 @@ class LocalProcess:
             return f"it said nothing (log: {self.log})"
         text = self.log.read_text(encoding="utf-8", errors="replace")[-characters:].strip()
         return f"{text or 'it said nothing'} (log: {self.log})"
+
+
+@contextmanager
+def _interrupts_not_ignored() -> Iterator[None]:
+    """Start what is started here with SIGINT at its default.
+
+    A shell's background job ignores it, its children inherit that, and Dagster makes SIGTERM what
+    SIGINT is: a daemon started by ``adx up &`` in a script could only be killed.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def ask_to_stop(started: Started, *, group: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +22,8 @@ from adx_platform.pipeline.platform import open_platform
 from adx_platform.pipeline.rejects import show_reject
 from adx_platform.settings import load_settings
 from assets_tests.integration.installed_line import InstalledLine
+from assets_tests.real_data import OPENRTB_REQUESTS, needs_openrtb_requests
 
-DATA = Path(
-    os.environ.get("ADX_TEST_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data")
-)
-OPENRTB = DATA / "openrtb" / "pbs_incoming.ndjson"
 REQUESTS = STREAMS["bid_requests"]
 # Where refining replaces or rounds a value; everything else must come back as it was sent.
 PERSONAL = {
@@ -61,15 +57,22 @@ def well_formed(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.skipif(not OPENRTB.is_file(), reason=f"no real OpenRTB requests at {OPENRTB}")
+@needs_openrtb_requests
 def test_real_openrtb_requests_come_out_of_the_lake_with_nothing_lost(line: InstalledLine) -> None:
-    sent = well_formed(OPENRTB)
+    sent = well_formed(OPENRTB_REQUESTS)
     assert len(sent) == 2_775
     done = line.run(
-        "produce", "--topic", REQUESTS.topic, "--file", str(OPENRTB), "--exchange", "pbs", "--json"
+        "produce",
+        "--topic",
+        REQUESTS.topic,
+        "--file",
+        str(OPENRTB_REQUESTS),
+        "--exchange",
+        "pbs",
+        "--json",
     )
     summary = json.loads(done.stdout)
-    lines = len(OPENRTB.read_text(encoding="utf-8").splitlines())
+    lines = len(OPENRTB_REQUESTS.read_text(encoding="utf-8").splitlines())
     assert summary["sent"] == len(sent)
     assert len(summary["problems"]) == lines - len(sent)
     ingested = json.loads(line.run("ingest", "--once", "--json").stdout)
@@ -92,10 +95,12 @@ def test_real_openrtb_requests_come_out_of_the_lake_with_nothing_lost(line: Inst
         assert_same_but_personal(original, rebuild_from_columns(row))
 
 
-@pytest.mark.skipif(not OPENRTB.is_file(), reason=f"no real OpenRTB requests at {OPENRTB}")
+@needs_openrtb_requests
 def test_feeding_the_same_file_again_gives_duplicates(line: InstalledLine, tmp_path: Path) -> None:
     file = tmp_path / "some.ndjson"
-    file.write_text("\n".join(json.dumps(r) for r in well_formed(OPENRTB)[:50]), encoding="utf-8")
+    file.write_text(
+        "\n".join(json.dumps(r) for r in well_formed(OPENRTB_REQUESTS)[:50]), encoding="utf-8"
+    )
     for _ in range(2):
         line.run("produce", "--topic", REQUESTS.topic, "--file", str(file))
     counts = json.loads(line.run("ingest", "--once", "--json").stdout)[REQUESTS.name]["counts"]

@@ -40,6 +40,16 @@ record = folder / "run" / "sleeper.json"
 LocalProcess(record=record, command=command, log=folder / "log", cwd=folder).start()
 """
 
+BACKGROUND_JOB = """
+import pathlib, signal, sys
+from adx_platform.local_process import LocalProcess
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+folder = pathlib.Path(sys.argv[1])
+command = [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"]
+LocalProcess(record=folder / "r.json", command=command, log=folder / "log", cwd=folder).start()
+assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+"""
+
 
 def test_a_running_process_has_one_marker_for_life() -> None:
     marker = start_marker(os.getpid())
@@ -125,6 +135,14 @@ def test_it_outlives_the_process_that_started_it(sleeper: LocalProcess) -> None:
     assert found is not None
     ask_to_stop(found)
     assert wait_until_ended(found, 30)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there no shell ignores SIGINT")
+def test_what_a_background_job_starts_can_be_interrupted(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", BACKGROUND_JOB, str(tmp_path)], check=True, timeout=60)
+    log = tmp_path / "log"
+    until(lambda: log.exists() and log.read_text().strip() != "")
+    assert "default_int_handler" in log.read_text()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there SIGTERM cannot be ignored")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
 import struct
-from pathlib import Path
 from typing import Any
 
 import fastavro
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adx_platform.contracts.avro_schemas import avro_schema
 from adx_platform.contracts.openrtb import rebuild_from_columns
+from assets_tests.real_data import OPENRTB_REQUESTS, needs_openrtb_requests
 from assets_tests.unit.codecs.avro_messages import (  # noqa: F401 - a fixture
     AT,
     BID,
@@ -34,10 +32,6 @@ from assets_tests.unit.codecs.avro_messages import (  # noqa: F401 - a fixture
     way,
     zigzag,
 )
-
-REPOSITORY = Path(__file__).parents[3]
-DATA = Path(os.environ.get("ADX_TEST_DATA", REPOSITORY / "../shared/data"))
-REQUESTS = DATA / "openrtb" / "pbs_incoming.ndjson"
 
 
 def parse(name: str) -> Any:
@@ -113,9 +107,9 @@ def test_values_come_back_exactly(changes: list[dict[str, Any]]) -> None:
         assert {name: row[name] for name in change} == {name: expected[name] for name in change}
 
 
-@pytest.mark.skipif(not REQUESTS.is_file(), reason=f"{REQUESTS.name} is not on this machine")
+@needs_openrtb_requests
 def test_every_real_request_survives_the_wire() -> None:
-    objects = [json.loads(line) for line in REQUESTS.read_bytes().splitlines()]
+    objects = [json.loads(line) for line in OPENRTB_REQUESTS.read_bytes().splitlines()]
     objects = [each for each in objects if isinstance(each, dict)]
     frame = decoded(list(requests(*objects))).frame
     assert frame.height == len(objects) >= 2775

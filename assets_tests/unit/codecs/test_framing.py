@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,7 @@ from adx_platform.codecs.framing import (
 from adx_platform.codecs.registry import FileSchemaRegistry
 from adx_platform.contracts.clicks_conversions import CSV_COLUMNS_BY_VERSION
 from adx_platform.contracts.openrtb import rebuild_from_columns
-
-REPOSITORY = Path(__file__).parents[3]
-DATA = Path(os.environ.get("ADX_TEST_DATA", REPOSITORY / "../shared/data"))
-REQUESTS = DATA / "openrtb" / "pbs_incoming.ndjson"
+from assets_tests.real_data import OPENRTB_REQUESTS, needs_openrtb_requests
 
 
 @pytest.fixture
@@ -231,8 +227,8 @@ def test_formats_belong_to_topics(tmp_path: Path) -> None:
         framed("bid_requests", path, "openrtb")
 
 
-@pytest.mark.skipif(not REQUESTS.is_file(), reason=f"{REQUESTS.name} is not on this machine")
+@needs_openrtb_requests
 def test_the_real_file_gives_all_its_requests(registry: FileSchemaRegistry) -> None:
-    messages, problems = framed("bid_requests", REQUESTS, "openrtb", registry=registry)
+    messages, problems = framed("bid_requests", OPENRTB_REQUESTS, "openrtb", registry=registry)
     assert (len(messages), len(problems)) == (2775, 36)
     assert len({message.value for message in messages}) == 2775

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 
 from adx_platform.codecs.json_messages import JSON_SCHEMA, MAX_DEPTH, decode_json
 from adx_platform.codecs.result import DecodedBatch
+from assets_tests.real_data import data_folder
 
 GOOD: dict[str, Any] = {
     "event_type": "rendered",
@@ -47,15 +46,6 @@ def only_reject(message: bytes | None) -> dict[str, Any]:
     assert batch.frame.is_empty()
     (reject,) = batch.rejects.to_dicts()
     return reject
-
-
-def conformance_folder() -> Path:
-    data = os.environ.get("ADX_TEST_DATA")
-    root = Path(data) if data else Path(__file__).parents[3] / "../shared/data"
-    folder = root / "conformance" / "nativejson" / "jsonchecker"
-    if not folder.is_dir():
-        pytest.skip("the nativejson conformance files are not here; set ADX_TEST_DATA")
-    return folder
 
 
 def test_a_good_message_becomes_typed_columns() -> None:
@@ -183,7 +173,9 @@ def test_an_empty_series_gives_empty_frames() -> None:
 def test_jsonchecker_failures_are_refused_as_message_and_inside_a_field() -> None:
     failing = [
         path
-        for path in sorted(conformance_folder().glob("fail*.json"))
+        for path in sorted(
+            data_folder("conformance", "nativejson", "jsonchecker").glob("fail*.json")
+        )
         if "EXCLUDE" not in path.name
     ]
     assert len(failing) > 25
@@ -196,7 +188,7 @@ def test_jsonchecker_failures_are_refused_as_message_and_inside_a_field() -> Non
 
 
 def test_jsonchecker_passes_are_read() -> None:
-    for path in sorted(conformance_folder().glob("pass*.json")):
+    for path in sorted(data_folder("conformance", "nativejson", "jsonchecker").glob("pass*.json")):
         batch = decode(b'{"event_id": "e1", "added": ' + path.read_bytes() + b"}")
         assert batch.frame["event_id"].to_list() == ["e1"], path.name
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -18,10 +16,7 @@ from adx_platform.contracts.openrtb import (
     shred,
 )
 from adx_platform.contracts.openrtb.nodes import Array, Leaf, Node, Object
-
-REPOSITORY = Path(__file__).parents[3]
-DATA = Path(os.environ.get("ADX_TEST_DATA", REPOSITORY / "../shared/data"))
-REQUESTS = DATA / "openrtb" / "pbs_incoming.ndjson"
+from assets_tests.real_data import OPENRTB_REQUESTS, needs_openrtb_requests
 
 scalars = (
     st.none()
@@ -150,9 +145,9 @@ def test_names_differ_in_more_than_case() -> None:
     check(BID_REQUEST)
 
 
-@pytest.mark.skipif(not REQUESTS.is_file(), reason=f"{REQUESTS.name} is not on this machine")
+@needs_openrtb_requests
 def test_every_real_request_comes_back() -> None:
-    requests = [json.loads(line) for line in REQUESTS.read_bytes().splitlines()]
+    requests = [json.loads(line) for line in OPENRTB_REQUESTS.read_bytes().splitlines()]
     objects = [request for request in requests if isinstance(request, dict)]
     assert len(objects) >= 2775
     assert [request for request in objects if rebuild(shred(request)) != request] == []

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from adx_platform.contracts.streams import STREAMS
 from adx_platform.reference.enrichment import load_enrichment_reference
 from adx_platform.refine.context import RefineContext
 from adx_platform.settings import PrivacySettings, RefineSettings
+from assets_tests.real_data import data_folder
 
 BROKER_TIME = datetime(2026, 9, 21, 12, tzinfo=UTC)
 EVENT_US = int(BROKER_TIME.timestamp() * 1_000_000) - 2_000_000
@@ -131,10 +131,5 @@ def click_line() -> bytes:
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """Third-party data beside the repository, or where ADX_TEST_DATA says."""
-
-    configured = os.environ.get("ADX_TEST_DATA")
-    folder = Path(configured) if configured else Path(__file__).parents[3] / "../shared/data"
-    if not folder.is_dir():
-        pytest.skip("the shared test data is not here; set ADX_TEST_DATA")
-    return folder
+    """Third parties' data."""
+    return data_folder()
