@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import cache
 
 import polars as pl
 
@@ -94,35 +95,54 @@ _REFUSAL = ("row", "text", "well_formed", "count", "stated")
 def _measured(texts: pl.DataFrame, stated: pl.Series) -> pl.DataFrame:
     """Each line's grammar verdict, number of columns and contract version.
 
-    ``fault`` is true where number of columns and version do not fit together.
+    ``fault`` is true where number of columns and version do not fit together. A line that matches
+    the pattern of its version has all that; what is wrong with the others is found out after.
     """
     text = pl.col("text")
-    has_quote = text.str.contains('"', literal=True)
+    pending = texts.with_columns(
+        pl.when(text.str.ends_with("\n"))
+        .then(text.str.strip_suffix("\n").str.strip_suffix("\r"))
+        .otherwise(text),
+        stated=stated.cast(pl.Int32).gather(texts["row"]),
+    ).with_columns(has_break=text.str.contains(r"[\r\n]"))
+    parts = []
+    for count, version in _VERSION_BY_COUNT.items():
+        may_be = pl.col("stated").is_null() | (pl.col("stated") == version)
+        fits = pending.filter(may_be).filter(text.str.contains(_line_of(count)))
+        parts.append(
+            fits.with_columns(
+                well_formed=pl.lit(value=True),
+                count=pl.lit(count, dtype=pl.Int32),
+                version=pl.lit(version, dtype=pl.Int32),
+                fault=pl.lit(value=False),
+            )
+        )
+        pending = pending.filter(~pl.col("row").is_in(fits["row"].implode()))
+    return pl.concat([*parts, _examined(pending)]).sort("row")
+
+
+def _examined(lines: pl.DataFrame) -> pl.DataFrame:
+    """The same of lines that match no version's pattern."""
+    text = pl.col("text")
     # Commas inside quotes do not separate.
-    bare = pl.when(has_quote).then(text.str.replace_all(_QUOTED, "")).otherwise(text)
+    bare = text.str.replace_all(_QUOTED, "")
     by_count = pl.col("count").replace_strict(
         list(_VERSION_BY_COUNT),
         list(_VERSION_BY_COUNT.values()),
         default=None,
         return_dtype=pl.Int32,
     )
-    return (
-        texts.lazy()
-        .with_columns(text.str.replace(r"\r?\n\z", ""))
-        .with_columns(
-            well_formed=text.str.contains(_LINE),
-            has_break=text.str.contains_any(["\r", "\n"]),
-            count=bare.str.count_matches(",", literal=True).cast(pl.Int32) + 1,
-            stated=stated.cast(pl.Int32).gather(texts["row"]),
-        )
-        .with_columns(by_count=by_count)
-        .with_columns(
-            version=pl.coalesce("stated", "by_count"),
-            fault=pl.col("by_count").is_null()
-            | (pl.col("stated") != pl.col("by_count")).fill_null(value=False),
-        )
-        .collect()
-    )
+    fault = by_count.is_null() | (pl.col("stated") != by_count).fill_null(value=False)
+    return lines.with_columns(
+        well_formed=text.str.contains(_LINE),
+        count=bare.str.count_matches(",", literal=True).cast(pl.Int32) + 1,
+    ).with_columns(version=pl.coalesce("stated", by_count), fault=fault)
+
+
+@cache
+def _line_of(columns: int) -> str:
+    """The pattern of a line with so many fields."""
+    return rf"\A(?:{_FIELD},){{{columns - 1}}}{_FIELD}\z"
 
 
 def _refuse(row: int, text: str, well_formed: bool, count: int, stated: int | None) -> Reject:

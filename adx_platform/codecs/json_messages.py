@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -34,6 +35,9 @@ _BLOCK = 1000
 _NOTED_NAMES = 50
 _NOT_PLAIN = r'\\|"\s+:'
 _PLAIN_KEY = r'"[^"]*":'
+# Possessive: an attacker's text must not make it go back.
+_STRING = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 _TEXT = (
     "event_type",
@@ -130,23 +134,13 @@ def _split_by_depth(texts: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
 
 
 def _depth(text: str) -> int:
-    """Greatest nesting outside of strings, by one scan without recursion."""
+    """Greatest nesting outside of strings, without recursion; an open string hides the rest."""
     depth = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        if bracket in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        else:
             depth -= 1
     return deepest
 

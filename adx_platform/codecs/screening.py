@@ -16,6 +16,8 @@ from adx_platform.contracts.dispositions import ReasonCode
 MAX_MESSAGE_BYTES = 1 << 20
 """1 MiB, the broker's own default limit: larger messages are no events of ours."""
 
+_SLICE = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Screened:
@@ -57,8 +59,18 @@ def screen_texts(values: pl.Series, max_bytes: int = MAX_MESSAGE_BYTES) -> Scree
 def as_text(values: pl.Series) -> pl.Series:
     """Binary to String; what is not UTF-8 becomes null.
 
-    A cast with ``strict=False`` would say the same, but raises all the same (polars 2.1).
+    A cast with ``strict=False`` would say the same, but raises all the same (polars 2.1). So the
+    values are cast in short slices, and only those of a slice that raises are decoded one by one:
+    with one bad value in a thousand that takes a tenth of the time of decoding all of them.
     """
+    try:
+        return values.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        slices = [_slice_as_text(values[i : i + _SLICE]) for i in range(0, len(values), _SLICE)]
+        return pl.concat(slices, rechunk=True)
+
+
+def _slice_as_text(values: pl.Series) -> pl.Series:
     try:
         return values.cast(pl.String)
     except pl.exceptions.ComputeError:

@@ -35,6 +35,9 @@ PSEUDONYM_PATTERN = r"^[0-9a-f]{64}$"
 DEVICE_TYPES: tuple[str, ...] = ("desktop", "mobile", "tablet", "ctv", "other")
 GIVT_REASONS: tuple[str, ...] = ("user_agent", "data_centre", "non_browser")
 
+ACROSS = ""
+"""Stands for the rules across columns where those of columns go by their names."""
+
 _JUDGED = (Disposition.ACCEPTED, Disposition.DUPLICATE, Disposition.CONFLICT)
 """Dispositions of rows that passed the contract; the last two only repeat an event."""
 
@@ -240,16 +243,29 @@ def breaks_contract(stream: str, record_type: str) -> pl.Expr:
     Raises:
         ValueError: no such stream or record type.
     """
+    return pl.any_horizontal(breaches(stream, record_type).values())
+
+
+@cache
+def breaches(stream: str, record_type: str) -> dict[str, pl.Expr]:
+    """:func:`breaks_contract` in its parts: one expression for each column that has rules.
+
+    The rules across columns are under ``ACROSS``.
+
+    Raises:
+        ValueError: no such stream or record type.
+    """
     contract = stream_named(stream)
     needs = columns_of(contract, record_type)
-    faults = [~rule().fill_null(value=False) for rule, _ in _ROW_CHECKS.get(record_type, ())]
+    found = {
+        ACROSS: [~rule().fill_null(value=False) for rule, _ in _ROW_CHECKS.get(record_type, ())]
+    }
     for column in (*ENVELOPE_COLUMNS, *contract.columns):
         required = needs[column.name]
         value = pl.col(column.name)
-        if required:
-            faults.append(value.is_null())
-        faults += [
+        found[column.name] = [value.is_null()] if required else []
+        found[column.name] += [
             rule.broken(value).fill_null(value=False)
             for rule in _rules_of(column, record_type, required=required)
         ]
-    return pl.any_horizontal(faults)
+    return {name: pl.any_horizontal(faults) for name, faults in found.items() if faults}

@@ -6,15 +6,15 @@ the rules themselves (``contracts.frames``), or time bounds.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
 from adx_platform.contracts.dispositions import ReasonCode
-from adx_platform.contracts.frames import breaks_contract, contract_model
-from adx_platform.contracts.streams import Stream, stream_named
+from adx_platform.contracts.frames import ACROSS, breaches, breaks_contract, contract_model
+from adx_platform.contracts.streams import Stream
 
 _WIRE_NAMES: dict[str, dict[str, str]] = {
     "ad_impression": {"event_time": "ts"},
@@ -56,23 +56,18 @@ _RANKED_SCHEMA = pl.Schema([*FAULT_SCHEMA.items(), ("rank", pl.Int32()), ("order
 _MISSING, _INVALID = 0, 1
 
 
-@cache
-def _judging_model(stream: str, record_type: str) -> pa.DataFrameSchema:
-    """The contract's model without the nested columns of which it asks nothing but their type.
+@lru_cache(maxsize=256)
+def _judging_model(stream: str, record_type: str, broken: frozenset[str]) -> pa.DataFrameSchema:
+    """The contract's model, as far as rows break it.
 
-    The rows come out of one function with one schema, and pandera looks at the whole schema once
-    per column: with the OpenRTB objects that costs 0.2 s a batch, whatever its size.
+    The rows come out of one function with one schema, and pandera takes a millisecond for each
+    column whatever the number of rows: with all columns a batch with one bad row cost 0.06 s of
+    CPU, one with OpenRTB objects 0.2 s.
     """
     model = contract_model(stream, record_type)
-    nested = {
-        name for name, dtype in stream_named(stream).events_schema.items() if dtype.is_nested()
-    }
-    judged = {
-        name: column
-        for name, column in model.columns.items()
-        if column.checks or not column.nullable or name not in nested
-    }
-    return pa.DataFrameSchema(judged, checks=model.checks, strict=True, name=model.name)
+    judged = {name: column for name, column in model.columns.items() if name in broken}
+    checks = model.checks if ACROSS in broken else []
+    return pa.DataFrameSchema(judged, checks=checks, name=model.name)
 
 
 def _model_faults(stream: Stream, record_type: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -80,9 +75,11 @@ def _model_faults(stream: Stream, record_type: str, rows: pl.DataFrame) -> pl.Da
     suspects = rows.with_row_index("at").filter(breaks_contract(stream.name, record_type))
     if suspects.is_empty():
         return _RANKED_SCHEMA.to_frame()
-    model = _judging_model(stream.name, record_type)
+    parts = breaches(stream.name, record_type)
+    any_breaks = suspects.select(breach.any().alias(name) for name, breach in parts.items()).row(0)
+    broken = frozenset(name for name, breaks in zip(parts, any_breaks, strict=True) if breaks)
     try:
-        model.validate(suspects.select(list(model.columns)), lazy=True)
+        _judging_model(stream.name, record_type, broken).validate(suspects.drop("at"), lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases
     else:
