@@ -17,7 +17,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" --quiet --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev drill test check format lock clean bench
+.PHONY: help demo dev drill test check format lock clean bench faults fuzz
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ format: $(VENV)/.test-ready ## rewrite the code in the house style
 
 bench: $(VENV)/.test-ready ## measure speed and memory on this machine and print a table
 	@$(BIN)/python -m assets_tests.bench
+
+faults: $(VENV)/.test-ready ## kill, stop, double and starve ingest workers 200 times; half an hour (needs Java and Maven)
+	@$(BIN)/python -m assets_tests.faults $(FAULTS_ARGS)
+
+fuzz: $(VENV)/.test-ready ## send hostile messages through every codec for ten minutes each
+	@$(BIN)/python -m assets_tests.fuzz $(FUZZ_ARGS)
 
 lock: ## resolve the dependencies again (needs uv)
 	$(LOCK) --extra embedded -o requirements/runtime.lock

@@ -65,6 +65,11 @@ class LakeSettings(Section):
     s3_access_key_id: str | None = Field(None, description="absent: the default AWS chain")
     s3_secret_access_key: SecretStr | None = None
     s3_allow_http: bool = False
+    s3_timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="a request that takes longer is tried again; large files go in parts",
+    )
     checkpoint_interval: int = Field(50, ge=1, description="commits between Delta checkpoints")
     raw_retention: timedelta = Field(
         timedelta(days=7),

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -23,21 +22,16 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from adx_platform.codecs.json_depth import MAX_DEPTH, too_deep
 from adx_platform.codecs.json_fields import Device, Geo, Impression, explain
 from adx_platform.codecs.result import DecodedBatch, Reject, rejects_frame
 from adx_platform.codecs.screening import MAX_MESSAGE_BYTES, screen_texts
 from adx_platform.contracts.dispositions import ReasonCode
 
-MAX_DEPTH = 64
-"""Deeper nesting is rejected: no contract needs it, and every recursive reader fears it."""
-
 _BLOCK = 1000
 _NOTED_NAMES = 50
 _NOT_PLAIN = r'\\|"\s+:'
 _PLAIN_KEY = r'"[^"]*":'
-# Possessive: an attacker's text must not make it go back.
-_STRING = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+"?', re.DOTALL)
-_BRACKET = re.compile(r"[\[\]{}]")
 
 _TEXT = (
     "event_type",
@@ -107,8 +101,8 @@ def decode_json(values: pl.Series, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Dec
     """
     screened = screen_texts(values, max_bytes)
     rejects = screened.rejects
-    texts, too_deep = _split_by_depth(screened.texts)
-    rejects += too_deep
+    texts, deep = _split_by_depth(screened.texts)
+    rejects += deep
     with _collector_paused():
         frame, openers, not_decoded = _decode_blocks(texts)
     rejects += not_decoded
@@ -120,29 +114,13 @@ def decode_json(values: pl.Series, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Dec
 
 
 def _split_by_depth(texts: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
-    """Take out messages nested deeper than ``MAX_DEPTH``; few openers cannot be deep."""
-    many = texts.filter(pl.col("text").str.count_matches(r"[\[{]") > MAX_DEPTH)
+    """Take out messages nested deeper than ``MAX_DEPTH``."""
+    deep = too_deep(texts["text"])
+    if not deep.any():
+        return texts, []
     reason = f"the document is nested deeper than {MAX_DEPTH} levels"
-    rejects = [
-        Reject(row, ReasonCode.TOO_DEEP, reason)
-        for row, text in many.iter_rows()
-        if _depth(text) > MAX_DEPTH
-    ]
-    if rejects:
-        texts = texts.filter(~pl.col("row").is_in([reject.row for reject in rejects]))
-    return texts, rejects
-
-
-def _depth(text: str) -> int:
-    """Greatest nesting outside of strings, without recursion; an open string hides the rest."""
-    depth = deepest = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", text)):
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
-    return deepest
+    rows = texts["row"].filter(deep).to_list()
+    return texts.filter(~deep), [Reject(row, ReasonCode.TOO_DEEP, reason) for row in rows]
 
 
 @contextmanager

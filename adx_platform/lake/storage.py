@@ -43,6 +43,17 @@ _ADVICE: Final[tuple[tuple[str, str], ...]] = (
         "the credentials may not do this: check the policy of the bucket and of the key",
     ),
     ("403 Forbidden", "the store refuses the credentials: check the ADX_LAKE__S3_... variables"),
+    *(
+        (mark, "the store is overloaded: run again; nothing is lost")
+        for mark in ("429 Too Many Requests", "503 Service Unavailable")
+    ),
+    *(
+        (mark, "the store failed: run again; nothing is lost")
+        for mark in ("500 Internal Server Error", "502 Bad Gateway", "504 Gateway Timeout")
+    ),
+    # The object store client retries a request, but not an answer that breaks off.
+    ("error reading a body", "the store's answer broke off: run again; nothing is lost"),
+    ("operation timed out", "the store did not answer in time: run again; nothing is lost"),
     (
         "Connection refused",
         "nothing listens there: check ADX_LAKE__S3_ENDPOINT and that the store is up",
@@ -147,6 +158,7 @@ def _s3_options(section: LakeSettings) -> dict[str, str]:
         # A store that is away must give an error within half a minute, not after three.
         "max_retries": str(_MAX_RETRIES),
         "connect_timeout": "5s",
+        "timeout": f"{round(section.s3_timeout_seconds * 1000)}ms",
     }
     if section.s3_endpoint:
         options["aws_endpoint_url"] = section.s3_endpoint

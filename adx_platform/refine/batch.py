@@ -11,13 +11,15 @@ from datetime import date
 import polars as pl
 import xxhash
 
+from adx_platform.codecs.json_depth import MAX_DEPTH
 from adx_platform.contracts.bid_requests import RECORD_TYPES as BID_RECORD_TYPES
-from adx_platform.contracts.dispositions import Disposition
+from adx_platform.contracts.dispositions import Disposition, ReasonCode
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.refine.context import RefineContext
 from adx_platform.refine.decode import decode
 from adx_platform.refine.duplicates import mark_duplicates
 from adx_platform.refine.enrich import enrich
+from adx_platform.refine.extension import readable_extensions
 from adx_platform.refine.privacy import reduce_identity, reduce_openrtb
 from adx_platform.refine.standardise import standardise
 from adx_platform.refine.time_bounds import judge_times
@@ -29,6 +31,9 @@ _LONGEST_KEPT_ID = 200
 """A rejected row's event id is kept for look-ups, unless it is no id any more."""
 _NO_DATE = date(1970, 1, 1)
 """Event date of a gap that has no message anywhere near it."""
+
+
+_NO_EXTENSION = f"extension_json: not a JSON object of at most {MAX_DEPTH} levels"
 
 
 def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
@@ -95,8 +100,15 @@ def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> lis
     if record_type not in _WITHOUT_IDENTITY:
         frame = enrich(frame, context.reference)
         frame = reduce_identity(frame, context.privacy)
+    parts: list[pl.DataFrame] = []
     if record_type == _BID_REQUEST:
-        frame = reduce_openrtb(frame, context.privacy)
+        readable = readable_extensions(frame["extension_json"])
+        unreadable = frame.filter(~readable).with_columns(
+            reason_code=pl.lit(str(ReasonCode.INVALID_VALUE)), reason=pl.lit(_NO_EXTENSION)
+        )
+        if unreadable.height:
+            parts.append(_rejected(unreadable, context))
+        frame = reduce_openrtb(frame.filter(readable), context.privacy)
     frame = frame.with_columns(
         event_date=pl.col("event_time").dt.date(), disposition=pl.lit(str(Disposition.ACCEPTED))
     )
@@ -110,7 +122,7 @@ def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> lis
     positions = found["at"]
     faulty = candidates[positions].with_columns(found["reason_code"], found["reason"])
     sound = candidates.with_row_index("at").filter(~pl.col("at").is_in(positions.implode()))
-    parts = [sound.drop("at")]
+    parts.append(sound.drop("at"))
     parts += [_rejected(part, context) for part in (faulty, untimely) if part.height]
     return parts
 

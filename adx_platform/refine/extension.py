@@ -14,9 +14,12 @@ import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isfinite
 
+import msgspec
 import polars as pl
 
+from adx_platform.codecs.json_depth import too_deep
 from adx_platform.contracts.json_values import JsonValue
 from adx_platform.refine.networks import IPV4_PATTERN, truncated
 from adx_platform.refine.pseudonyms import Pseudonymiser
@@ -94,11 +97,37 @@ def _loosely(names: Sequence[str]) -> str:
 
 # Parsing what cannot be an address costs 2 microseconds a text.
 _ADDRESS_LIKE = re.compile(r"\s*[0-9a-fA-F]*[.:][0-9a-fA-F.:]*(?:%\w+)?\s*")
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ALL_NAMES = _loosely((*_ADDRESS_NAMES, *_ID_NAMES, *_COORDINATE_NAMES))
 _SUSPECT = (
     rf'(?i)["/](?:{_ALL_NAMES})["/]|["/]user["/]|"{IPV4_PATTERN}"|'
     r'"[0-9a-f]{0,4}:[0-9a-f:.]*:[0-9a-f:.]*(?:%\w+)?"|\\u'
 )
+
+
+def readable_extensions(extension: pl.Series) -> pl.Series:
+    """Which texts are JSON objects that every reader of them can read.
+
+    Args:
+        extension: String; a null is readable.
+
+    Returns:
+        Boolean, aligned with ``extension``: false for what is no JSON object, and for what is
+        nested too deeply.
+    """
+    present = extension.is_not_null()
+    at = present.arg_true()
+    readable = pl.Series([_is_object(text) for text in extension.gather(at)], dtype=pl.Boolean)
+    judged = (~present).scatter(at, readable) if len(at) else ~present
+    return judged & ~too_deep(extension)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        _OBJECT.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def reduce_extension(
@@ -107,8 +136,8 @@ def reduce_extension(
     """Reduce the personal data in JSON texts.
 
     Args:
-        extension: String series of JSON objects from JSON pointer to value; null where there is
-            none.
+        extension: String series of JSON objects from JSON pointer to value, readable
+            (:func:`readable_extensions`); null where there is none.
         own: String columns, aligned with ``extension``: personal values that each row has
             elsewhere (addresses, ids as sent). Where one occurs inside a text of its row, it is
             replaced there too.
@@ -172,6 +201,9 @@ class _Reducer:
             return [self.value(path, item) for item in value]
         if value is None or isinstance(value, bool):
             return value
+        if isinstance(value, float) and not isfinite(value):
+            # 1e999 is JSON, and no number that could be written again.
+            return None
         return self._scalar(path, value)
 
     def _scalar(self, path: tuple[str, ...], value: str | float) -> JsonValue:

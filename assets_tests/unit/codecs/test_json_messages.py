@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adx_platform.codecs.json_messages import JSON_SCHEMA, MAX_DEPTH, _depth, decode_json
+from adx_platform.codecs.json_depth import MAX_DEPTH
+from adx_platform.codecs.json_messages import JSON_SCHEMA, decode_json
 from adx_platform.codecs.result import DecodedBatch
 from assets_tests.real_data import data_folder
 
@@ -259,30 +260,3 @@ def test_a_message_is_judged_the_same_in_any_company(messages: list[bytes | None
         alone = decode(message)
         (expected,) = alone.frame.to_dicts() + alone.rejects.to_dicts()
         assert by_row[position] == {**expected, "row": position}
-
-
-def scanned_depth(text: str) -> int:
-    """The rule, character by character."""
-    depth = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
-
-
-@given(st.text(alphabet='[]{}"\\a\n', max_size=60))
-def test_the_depth_is_that_of_a_scan(text: str) -> None:
-    assert _depth(text) == scanned_depth(text)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -236,6 +237,36 @@ def test_a_request_needs_impressions_with_ids(
     rows = rows_of("bid_requests", context_of, raw)
     assert [row["reason"].split(":")[0] for row in rows] == ["imp", "imp.id", "id"]
     assert {row["reason_code"] for row in rows} == {"missing_field"}
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        # Found by fuzzing: names something personal, so it was parsed, and stopped the line.
+        '{"/x":"\\uZZZZ"}',
+        '{"/device/ip":"192.0.2.7"',
+        "[1]",
+        "null",
+        '{"/x":NaN}',
+        '{"/x":' + "[" * 70 + "]" * 70 + "}",
+        '{"/x":' + "[" * 5_000 + "]" * 5_000 + "}",
+    ],
+)
+def test_an_extension_that_is_no_json_object_is_rejected(
+    context_of: Contexts, raw_of: Raw, avro_of: Callable[..., bytes], extension: str
+) -> None:
+    good = '{"/x":1e999,"/user/geo/lat":1e999}'
+    messages = [
+        avro_of("BidRequest", id="r1", event_id=name, imp=[{"id": "1"}], extension_json=text)
+        for name, text in (("bad", extension), ("good", good))
+    ]
+    bad, fine = rows_of("bid_requests", context_of, raw_of(messages))
+    assert (bad["disposition"], bad["reason_code"]) == ("rejected", "invalid_value")
+    assert bad["reason"] == "extension_json: not a JSON object of at most 64 levels"
+    assert (bad["event_id"], bad["extension_json"]) == ("bad", None)
+    assert fine["disposition"] == "accepted"
+    # What is no number is not written as one.
+    assert json.loads(fine["extension_json"])["/user/geo/lat"] is None
 
 
 def test_gaps_become_rows_of_their_kind(

@@ -1,0 +1,43 @@
+"""A worker that drains every lane, and says on its standard output what it does, line by line.
+
+``ready`` once it can begin, ``batch <messages>`` after each commit, ``done`` at the end. Settings
+come from ``ADX_...`` variables; an argument is the number of bytes beyond which no file may grow.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+
+from adx_platform.pipeline.ingest import ingest_lane
+from adx_platform.pipeline.platform import open_platform
+from adx_platform.pipeline.reports import BatchReport
+from adx_platform.settings import load_settings
+from assets_tests.faults.sequence import STREAM
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def told(report: BatchReport) -> None:
+    say(f"batch {sum(report.counts.values())}")
+
+
+def main(arguments: list[str]) -> None:
+    if arguments:
+        largest = int(arguments[0])
+        # Without its signal the write itself fails, as it does on a full disk.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    platform = open_platform(load_settings())
+    say("ready")
+    for lane in range(platform.settings.kafka.lanes_per_topic):
+        ingest_lane(platform, STREAM, lane, on_batch=told)
+    say("done")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,66 @@
+"""The fault programme in short, on a real Apache Kafka: `make faults` is the long one."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.settings import load_settings
+from assets_tests.faults.programme import Programme, Result
+from assets_tests.faults.sequence import score
+from assets_tests.integration.conftest import (  # noqa: F401 - fixtures
+    apache_kafka,
+    kafka_runtime,
+)
+from assets_tests.servers.kafka import ApacheKafka
+
+pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(300)]
+
+PARTITIONS, PER_PARTITION = 4, 1_500
+SEED = 20261127
+
+
+@pytest.fixture(scope="module")
+def programme(
+    apache_kafka: ApacheKafka,  # noqa: F811 - the fixture imported above
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Programme:
+    settings = apache_kafka.settings(partitions_per_topic=PARTITIONS, lanes_per_topic=2)
+    made = Programme(
+        settings, tmp_path_factory.mktemp("faults"), PER_PARTITION, 250, random.Random(SEED)
+    )
+    made.fill()
+    return made
+
+
+def assert_perfect(result: Result) -> None:
+    assert result.times > 0, "nothing went wrong, so nothing was tested"
+    assert result.score is not None
+    assert result.score.messages == PARTITIONS * PER_PARTITION
+    assert result.score.is_perfect, result
+
+
+def test_killed_workers_lose_and_double_nothing(programme: Programme) -> None:
+    result = programme.kills(3, within=0.6)
+    assert_perfect(result)
+    assert result.recoveries
+
+
+def test_zombies_and_doubled_ticks_lose_and_double_nothing(programme: Programme) -> None:
+    assert_perfect(programme.zombies(1))
+    assert_perfect(programme.doubled(1))
+
+
+def test_a_full_disk_loses_nothing(programme: Programme) -> None:
+    assert_perfect(programme.full_disk(1, largest_file=2_000))
+
+
+def test_the_score_finds_what_is_wrong(programme: Programme) -> None:
+    """Held against other messages than were sent, the same lake is not perfect."""
+    programme.doubled(1)
+    storage = LakeStorage.from_settings(load_settings(home=programme.home / "doubled"))
+    more = score(storage, PARTITIONS, PER_PARTITION + 10)
+    assert more.lost == 2 * 10 * PARTITIONS
+    assert more.misplaced > 0
