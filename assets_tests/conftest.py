@@ -8,6 +8,7 @@ is another matter: it is not in the repository, and a skip for want of it names 
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
@@ -31,6 +32,13 @@ settings.register_profile("adx", deadline=None)
 settings.load_profile("adx")
 
 
+def pytest_configure() -> None:
+    # Started as a shell's background job the tests ignore SIGINT, Dagster then makes SIGTERM what
+    # SIGINT is, and what the tests start could only be killed.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -45,15 +53,24 @@ def pytest_runtest_makereport(
     return report
 
 
-class ByFile(LoadFileScheduling):
-    """Whole test modules to each process, and all browser tests to one.
+ONE_LINE = (
+    ("assets_tests/browser/", "assets_tests/integration/test_line_against_truth.py"),
+    ("assets_tests/integration/test_line.py", "assets_tests/integration/test_line_mended.py"),
+)
+"""Modules whose tests share a platform that took a market through the whole line."""
 
-    Those share a platform that took a market through the whole line: a hundred seconds per process.
+
+class ByFile(LoadFileScheduling):
+    """Whole test modules to each process, and those of ``ONE_LINE`` to one.
+
+    A line of its own for each of them would take a minute of CPU more.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = "assets_tests/browser/"
-        return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+        for group in ONE_LINE:
+            if nodeid.startswith(group):
+                return group[0]
+        return super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -31,7 +31,7 @@ from adx_platform.cli.services import DEFAULT_UI_PORT, PortOption
 from adx_platform.errors import AdxError
 from adx_platform.living.drill import Drill, DrillOptions, DrillResult
 from adx_platform.living.drill_plan import plan
-from adx_platform.living.drill_report import COLUMNS, cells, write_report
+from adx_platform.living.drill_report import SHORT_COLUMNS, short_cells, write_report
 from adx_platform.living.programs import SUPERVISOR, dev_program, records
 from adx_platform.living.stopping import SUPERVISOR_SECONDS, stop_home
 from adx_platform.local_process import ask_to_stop, wait_until_ended
@@ -126,7 +126,8 @@ def _say(line: str) -> None:
 
 
 def _print(result: DrillResult, target: Path) -> None:
-    stdout.print(table("Drill", COLUMNS, [cells(row) for row in result.board.rows], text=range(9)))
+    rows = [short_cells(row) for row in result.board.rows]
+    stdout.print(table("Drill", SHORT_COLUMNS, rows, text=(0, 2, 4, 5)))
     for alarm in result.board.false_alarms:
         say(f"false alarm: {alarm}")
     for finding in result.board.findings:

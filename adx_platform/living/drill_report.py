@@ -6,6 +6,7 @@ Belongs here: the two forms. Does not belong here: the judgement (``scoreboard``
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,8 @@ COLUMNS: Final = (
     "verdict",
 )
 
+SHORT_COLUMNS: Final = ("fault", "detected", "outcome", "after", "attempts", "verdict")
+
 
 def cells(row: Row) -> tuple[str, ...]:
     """One line of the table."""
@@ -36,10 +39,18 @@ def cells(row: Row) -> tuple[str, ...]:
         _seconds(row.detected),
         row.outcome.value if row.outcome else "-",
         _seconds(row.settled),
-        ", ".join(row.attempts) or "-",
+        _counted(row.attempts),
         ", ".join(row.wrong_actions) or "0",
         "; ".join(row.problems) or "as expected",
     )
+
+
+def short_cells(row: Row) -> tuple[str, ...]:
+    """One line of the table for a terminal: ``SHORT_COLUMNS``; the report has the rest."""
+    chosen = dict(zip(COLUMNS, cells(row), strict=True))
+    if row.wrong_actions:
+        chosen["verdict"] += f"; wrong: {chosen['wrong actions']}"
+    return tuple(chosen[name] for name in SHORT_COLUMNS)
 
 
 def report_document(result: DrillResult) -> dict[str, Any]:
@@ -107,6 +118,15 @@ def write_report(result: DrillResult, folder: Path) -> Path:
     target = folder / "report.md"
     target.write_text(report_markdown(result), encoding="utf-8")
     return target
+
+
+def _counted(attempts: Sequence[str]) -> str:
+    """Attempts that are alike are one entry."""
+    entries = (
+        name if count == 1 else f"{name}, {count} times"
+        for name, count in Counter(attempts).items()
+    )
+    return ", ".join(entries) or "-"
 
 
 def _seconds(value: float | None) -> str:

@@ -18,12 +18,12 @@ from assets_tests.browser.chromium import installed_chromium, running_chromium
 from assets_tests.integration.conftest import (  # noqa: F401 - fixtures
     broker_installed,
     clean_environment,
+    demo_line,
     unused_port,
 )
 from assets_tests.integration.installed_line import InstalledLine
 from assets_tests.servers.ports import free_port
 
-EVENTS = 6_000
 UI_START_SECONDS = 240
 
 
@@ -38,21 +38,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def line(
-    broker_installed: None,  # noqa: F811 - the fixture imported above
-    clean_environment: dict[str, str],  # noqa: F811 - imported above
-    tmp_path_factory: pytest.TempPathFactory,
-    unused_port: int,  # noqa: F811 - imported above
-) -> InstalledLine:
-    """A platform that took a small market through the whole line."""
-    installed = InstalledLine.at(tmp_path_factory.mktemp("line"), clean_environment, unused_port)
-    try:
-        installed.run("demo", "--events", str(EVENTS), "--days", "1")
-    except BaseException:
-        # Killed by a timeout, the demo has not stopped its broker.
-        installed.adx("down")
-        raise
-    return installed
+def line(demo_line: InstalledLine) -> InstalledLine:  # noqa: F811 - imported above
+    return demo_line
 
 
 @pytest.fixture(scope="session")

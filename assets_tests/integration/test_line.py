@@ -19,19 +19,14 @@ with warnings.catch_warnings():
 import dagster as dg
 from deltalake import DeltaTable
 
-from adx_platform.codecs.registry import FileSchemaRegistry
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.checks_lake import CONSERVATION
-from adx_platform.orchestration.dbt_project import ensure_manifest
 from adx_platform.orchestration.instance import ensure_instance
-from adx_platform.orchestration.run import LineEvent, LineSummary, run_ingest, run_line
-from adx_platform.settings import KafkaSettings, Settings, load_settings
-from adx_platform.simulate.config import MarketConfig
-from adx_platform.simulate.feeding import feed_topic
-from adx_platform.simulate.simulator import simulate
-from adx_platform.streams.embedded import EmbeddedBroker
+from adx_platform.orchestration.run import LineSummary, run_line
 from adx_platform.warehouse.published import query_published
+
+from .conftest import WholeLine
 
 pytestmark = [
     pytest.mark.broker,
@@ -40,26 +35,6 @@ pytestmark = [
     # dagster-dbt calls it itself.
     pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is deprecated"),
 ]
-
-EVENTS = 3_000
-
-
-@pytest.fixture
-def fed(own_broker: EmbeddedBroker, tmp_path: Path) -> Settings:
-    """Settings of a home with a small simulated market in the broker's topics."""
-    own_broker.start()
-    settings = load_settings(
-        home=tmp_path / "home",
-        kafka=KafkaSettings(bootstrap_servers=own_broker.bootstrap_servers),
-    )
-    simulate(
-        MarketConfig(events=EVENTS, days=1),
-        settings.home,
-        registry=FileSchemaRegistry(settings.registry_dir),
-    )
-    for stream in STREAMS:
-        feed_topic(settings.kafka, settings.home / "wire", stream)
-    return settings
 
 
 def problems(summary: LineSummary) -> list[str]:
@@ -71,12 +46,9 @@ def problems(summary: LineSummary) -> list[str]:
 
 
 def test_one_call_takes_messages_to_published_marts_and_a_second_one_continues(
-    fed: Settings,
+    whole_line: WholeLine,
 ) -> None:
-    ensure_manifest(fed)
-    events: list[LineEvent] = []
-
-    summary = run_line(fed, on_event=events.append)
+    fed, summary = whole_line.settings, whole_line.summary
 
     assert summary.success, problems(summary)
     sent = {
@@ -91,7 +63,7 @@ def test_one_call_takes_messages_to_published_marts_and_a_second_one_continues(
         counted[batch.stream] += sum(batch.counts.values())
     assert counted == sent
     assert sum(batch.counts["rejected"] for batch in summary.batches) > 0
-    assert {event.kind for event in events} == {"started", "batch", "finished"}
+    assert {event.kind for event in whole_line.events} == {"started", "batch", "finished"}
 
     marts = query_published(
         fed.published_dir, "select sum(committed_offsets) as n from marts.conservation_offsets"
@@ -117,9 +89,10 @@ def test_one_call_takes_messages_to_published_marts_and_a_second_one_continues(
     assert again.batches == ()
 
 
-def test_damage_in_the_lake_stops_the_line_before_the_warehouse(fed: Settings) -> None:
-    ensure_manifest(fed)
-    assert run_ingest(fed).success
+def test_damage_in_the_lake_stops_the_line_before_the_warehouse(
+    whole_line: WholeLine, tmp_path: Path
+) -> None:
+    fed = whole_line.copy(tmp_path / "home")
     table = DeltaTable(f"{fed.lake_uri}/events/ad_impressions")
     table.delete("partition = 0 and offset = 2")
 

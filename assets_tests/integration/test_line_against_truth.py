@@ -16,10 +16,10 @@ import pytest
 from adx_platform.contracts.streams import STREAMS, Stream
 from adx_platform.lake.reading import events_snapshot
 from adx_platform.lake.storage import LakeStorage
+from assets_tests.integration.conftest import DEMO_EVENTS
 from assets_tests.integration.installed_line import InstalledLine
 from assets_tests.integration.market_oracle import MEASURES, MarketOracle
 
-EVENTS = 30_000
 GUIDE = Path(__file__).parents[2] / "docs/guides/questions.md"
 QUESTIONS = dict(
     re.findall(
@@ -32,16 +32,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def line(
-    broker_installed: None,
-    clean_environment: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-    unused_port: int,
-) -> InstalledLine:
-    home = tmp_path_factory.mktemp("line")
-    installed = InstalledLine.at(home, clean_environment, unused_port, ADX_DEMO_EVENTS=str(EVENTS))
-    installed.run("demo")
-    return installed
+def line(demo_line: InstalledLine) -> InstalledLine:
+    return demo_line
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +106,7 @@ def test_every_message_has_the_expected_disposition(
 
 
 def test_every_reject_has_the_expected_reason(line: InstalledLine, oracle: MarketOracle) -> None:
-    done = line.adx("rejects", "ls", "--json", "--limit", str(EVENTS))
+    done = line.adx("rejects", "ls", "--json", "--limit", str(DEMO_EVENTS))
     assert done.returncode == 0, done.stderr
     found = {
         (r["stream"], r["partition"], r["offset"]): r["reason_code"]

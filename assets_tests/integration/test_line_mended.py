@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -21,25 +19,19 @@ with warnings.catch_warnings():
 import dagster as dg
 from deltalake import DeltaTable
 
-from adx_platform.codecs.registry import FileSchemaRegistry
-from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.checks_integrity import FILES_INTACT
 from adx_platform.orchestration.checks_reference import COVERAGE, coverage_checks
-from adx_platform.orchestration.dbt_project import ensure_manifest
 from adx_platform.orchestration.instance import ensure_instance
 from adx_platform.orchestration.resources import Line
 from adx_platform.orchestration.run import run_line
 from adx_platform.pipeline.platform import open_platform
 from adx_platform.pipeline.remedies import carry_out
 from adx_platform.quality.incidents.documents import REMEDY_METADATA, remedy_from
-from adx_platform.settings import KafkaSettings, Settings, load_settings
-from adx_platform.simulate.config import MarketConfig
-from adx_platform.simulate.feeding import feed_topic
-from adx_platform.simulate.simulator import simulate
-from adx_platform.streams.embedded import EmbeddedBroker
+from adx_platform.settings import Settings
 from adx_platform.warehouse.published import query_published
-from assets_tests.servers.ports import free_port
+
+from .conftest import WholeLine
 
 pytestmark = [
     pytest.mark.broker,
@@ -49,7 +41,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is deprecated"),
 ]
 
-EVENTS = 2_000
 FIGURES = (
     "select * exclude (load_id) from marts.fct_impressions order by impression_key",
     "select * exclude (load_id) from marts.agg_campaign_daily order by all",
@@ -57,34 +48,11 @@ FIGURES = (
 )
 
 
-@pytest.fixture(scope="module")
-def whole(broker_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A small simulated market, taken to published marts once for all tests."""
-    folder = tmp_path_factory.mktemp("whole")
-    broker = EmbeddedBroker(folder / "broker", free_port(), folder / "broker.log")
-    broker.start()
-    settings = load_settings(
-        home=folder / "home", kafka=KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-    )
-    simulate(
-        MarketConfig(events=EVENTS, days=1),
-        settings.home,
-        registry=FileSchemaRegistry(settings.registry_dir),
-    )
-    for stream in STREAMS:
-        feed_topic(settings.kafka, settings.home / "wire", stream)
-    ensure_manifest(settings)
-    summary = run_line(settings)
-    assert summary.success, [(r.step.name, r.error, r.failed_checks) for r in summary.runs]
-    yield settings
-    broker.stop()
-
-
 @pytest.fixture
-def built(whole: Settings, tmp_path: Path) -> Settings:
-    """A copy of it, with a Dagster instance of its own, for one test to damage."""
-    shutil.copytree(whole.home, tmp_path / "home", ignore=shutil.ignore_patterns("dagster"))
-    return load_settings(home=tmp_path / "home", kafka=whole.kafka)
+def built(whole_line: WholeLine, tmp_path: Path) -> Settings:
+    """A copy of the line, for one test to damage."""
+    assert whole_line.summary.success
+    return whole_line.copy(tmp_path / "home")
 
 
 def figures(settings: Settings) -> list[pl.DataFrame]:

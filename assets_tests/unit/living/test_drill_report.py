@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adx_platform.living.drill import DrillResult
-from adx_platform.living.drill_report import COLUMNS, cells, write_report
+from adx_platform.living.drill_report import COLUMNS, cells, short_cells, write_report
 from adx_platform.living.drill_truth import Comparison, comparison
 from adx_platform.living.scoreboard import Outcome, Row, Scoreboard
 from adx_platform.quality.conservation import OffsetEquation
@@ -44,6 +45,11 @@ def test_the_report_says_everything_twice(tmp_path: Path) -> None:
 
 def test_a_row_has_a_cell_for_every_column() -> None:
     assert len(cells(GOOD)) == len(cells(BAD)) == len(COLUMNS)
+    assert short_cells(GOOD) == (
+        *("torn file", "4 s", "mended", "61 s", "repair_lake done", "as expected"),
+    )
+    tried = replace(GOOD, attempts=("reload failed", "reload failed"), wrong_actions=("reload",))
+    assert short_cells(tried)[-2:] == ("reload failed, 2 times", "as expected; wrong: reload")
 
 
 def equation(**counts: int) -> OffsetEquation:
