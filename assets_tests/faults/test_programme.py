@@ -10,10 +10,6 @@ from adx_platform.lake.storage import LakeStorage
 from adx_platform.settings import load_settings
 from assets_tests.faults.programme import Programme, Result
 from assets_tests.faults.sequence import score
-from assets_tests.integration.conftest import (  # noqa: F401 - fixtures
-    apache_kafka,
-    kafka_runtime,
-)
 from assets_tests.servers.kafka import ApacheKafka
 
 pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -24,7 +20,7 @@ SEED = 20261127
 
 @pytest.fixture(scope="module")
 def programme(
-    apache_kafka: ApacheKafka,  # noqa: F811 - the fixture imported above
+    apache_kafka: ApacheKafka,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Programme:
     settings = apache_kafka.settings(partitions_per_topic=PARTITIONS, lanes_per_topic=2)

@@ -25,8 +25,7 @@ from adx_platform.orchestration.checks_lake import CONSERVATION
 from adx_platform.orchestration.instance import ensure_instance
 from adx_platform.orchestration.run import LineSummary, run_line
 from adx_platform.warehouse.published import query_published
-
-from .conftest import WholeLine
+from assets_tests.lines import WholeLine
 
 pytestmark = [
     pytest.mark.broker,

