@@ -270,5 +270,5 @@ class HygieneSettings(Section):
 
     keep_runs: timedelta = Field(timedelta(days=30), description="finished runs and their events")
     keep_events: timedelta = Field(
-        timedelta(days=14), description="materialisations and check results outside of runs"
+        timedelta(days=3), description="materialisations and check results outside of runs"
     )
