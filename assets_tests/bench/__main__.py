@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import random
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +29,7 @@ from assets_tests.bench.cases import CASES, CEILING, Bench, imports_only
 from assets_tests.bench.commits import ROWS, CommitCost, commit_costs
 from assets_tests.bench.measure import Measurement, in_fresh_process
 from assets_tests.bench.traffic import Traffic, make_traffic
+from assets_tests.servers.ports import free_port
 
 _QUICK_MESSAGES = 5_000
 _QUICK_COMMITS = 40
@@ -117,24 +116,12 @@ def _forget_configuration() -> None:
 
 @contextmanager
 def _broker(home: Path) -> Iterator[KafkaSettings]:
-    broker = EmbeddedBroker(home / "broker", _free_port(), home / "broker.log")
+    broker = EmbeddedBroker(home / "broker", free_port(), home / "broker.log")
     broker.start()
     try:
         yield KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
     finally:
         broker.stop()
-
-
-def _free_port() -> int:
-    # Below the ephemeral range: there, a client that retries may end up connected to itself.
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("none of 100 ports between 20000 and 32000 is free")
 
 
 def _load() -> float | None:

@@ -17,11 +17,12 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 
+from assets_tests.servers.ending import end
+
 _HOST = "127.0.0.1"
 _USER = "adx"
 _PASSWORD = "a-test-secret"
 _READY_SECONDS = 60.0
-_STOP_SECONDS = 20.0
 
 
 def installed_programs() -> Path | None:
@@ -87,12 +88,7 @@ class Postgres:
     def stop(self) -> None:
         """End it, and delete its folder."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def new_database(self, name: str) -> str:

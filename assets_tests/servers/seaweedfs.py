@@ -21,6 +21,7 @@ from adx_platform.lake.errors import LakeUnavailable
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import raw_table
 from adx_platform.settings import LakeSettings
+from assets_tests.servers.ending import end
 from assets_tests.servers.ports import free_port
 
 BUCKET: Final = "lake"
@@ -29,7 +30,6 @@ SECRET: Final = "test-secret-of-this-server"
 
 _HOST: Final = "127.0.0.1"
 _READY_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 15.0
 _PORTS: Final = (
     *("s3.port", "s3.port.grpc", "s3.port.lance", "master.port", "master.port.grpc"),
     *("filer.port", "filer.port.grpc", "volume.port", "volume.port.grpc"),
@@ -94,14 +94,8 @@ class SeaweedFS:
 
     def stop(self) -> None:
         """End it."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            end(self._process)
 
     @property
     def _log(self) -> Path:
