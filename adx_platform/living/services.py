@@ -152,7 +152,8 @@ class Supervised:
     def carry_out(self, order: ServiceOrder, now: float) -> None:
         """Stop it, and let it start again when the order says."""
         self._journal.note(HELD, self.name, f"{order.hold_seconds:g} s")
-        self._tell(f"{self.name} is stopped on demand for {order.hold_seconds:g} s")
+        held = f", and held for {order.hold_seconds:g} s" if order.hold_seconds else ""
+        self._tell(f"{self.name} is stopped on demand{held}")
         self.program.stop()
         self._runs = False
         self._start_at = now + order.hold_seconds
