@@ -7,12 +7,13 @@ Does not belong here: SQL (``dbt_project/``).
 # No postponed annotations here: Dagster reads the type of `context` as an object.
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.dbt_project import (
@@ -75,6 +76,39 @@ class WarehouseTranslator(DagsterDbtTranslator):
             else {keys.LAYER_TAG: _schema(dbt_resource_props)}
         )
         return {**layer, keys.PII_TAG: "reduced" if "pii" in tags else "none"}
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """As dagster-dbt makes it, with a sentence: it looks for one in the test's meta only."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None or spec.description:
+            return spec
+        return spec._replace(description=describe_test(manifest["nodes"][unique_id]))
+
+
+def describe_test(node: Mapping[str, Any]) -> str | None:
+    """What a dbt test asks of the rows: its own description, or that of its kind.
+
+    Args:
+        node: of the manifest.
+    """
+    if node.get("description"):
+        return str(node["description"])
+    test = node.get("test_metadata") or {}
+    asked = test.get("kwargs") or {}
+    if test.get("name") == "unique_combination":
+        return f"One row per {', '.join(asked['columns'])}."
+    if test.get("name") == "expression_is_true":
+        return f"True of every row: `{asked['expression']}`."
+    if test.get("name") == "values_exist_in":
+        parent = re.sub(r"\W", " ", str(asked["to"])).split()[-1]
+        return f"Every {asked['column']} is the {asked['field']} of a row in {parent}."
+    return None
 
 
 def marts_keys(manifest: Path) -> list[dg.AssetKey]:

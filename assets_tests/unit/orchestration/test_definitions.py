@@ -51,6 +51,18 @@ def test_every_asset_is_described_owned_grouped_and_named_by_layer(defs: dg.Defi
         assert spec.group_name not in (None, "default"), name
 
 
+def test_every_check_says_what_it_asks(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    found = {key.name: graph.get_check_spec(key).description for key in graph.asset_check_keys}
+    assert [name for name, description in found.items() if not description] == []
+    assert found["int_bid_requests_deduped_grain"] == "One row per event_id."
+    assert found["conservation_offsets_hold"] == "True of every row: `is_conserved`."
+    assert found["fct_attribution_conversion_exists"] == (
+        "Every conversion_event_id is the event_id of a row in fct_conversions."
+    )
+    assert found["daily_and_hourly_totals_agree"].startswith("Cutting time in local days")
+
+
 def test_whatever_writes_the_warehouse_shares_one_pool(defs: dg.Definitions) -> None:
     writers = {
         asset.node_def.name: asset.node_def.pool
