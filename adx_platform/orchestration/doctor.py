@@ -18,7 +18,11 @@ from typing import Final
 import dagster as dg
 import yaml
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from adx_platform.orchestration.dbt_project import (
@@ -113,7 +117,7 @@ def _dagster(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
             runs = instance.get_runs_count()
             yield ok("dagster", f"{home}, {runs} runs")
             yield _daemons(instance, now)
-            yield _sensors(instance, settings)
+            yield _sensors(instance, settings, now)
     except (
         dg.DagsterError,
         SQLAlchemyError,
@@ -155,7 +159,13 @@ def _daemons(instance: dg.DagsterInstance, now: datetime) -> Diagnosis:
     return ok("daemons", f"{len(needed)} alive")
 
 
-def _sensors(instance: dg.DagsterInstance, settings: Settings) -> Diagnosis:
+def _last_tick(state: InstigatorState) -> datetime:
+    data = state.instigator_data
+    at = data.last_tick_start_timestamp if isinstance(data, SensorInstigatorData) else None
+    return datetime.fromtimestamp(at or 0, UTC)
+
+
+def _sensors(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> Diagnosis:
     states = [
         *instance.all_instigator_state(instigator_type=InstigatorType.SENSOR),
         *instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE),
@@ -172,6 +182,10 @@ def _sensors(instance: dg.DagsterInstance, settings: Settings) -> Diagnosis:
         return ok("sensors", "on (ADX_AUTOMATION=on); none is switched off")
     if running:
         return ok("sensors", f"{len(running)} switched on by hand")
+    # The setting is that of this shell; whoever started the platform may have had another.
+    at_work = [s.name for s in states if _last_tick(s) > now - SILENCE]
+    if at_work:
+        return ok("sensors", f"{len(at_work)} at work, as the platform was started")
     return warning(
         "sensors",
         "none is on: nothing happens by itself",

@@ -144,14 +144,18 @@ def test_daemons(settings: Settings) -> None:
         assert told(settings, "dagster")["daemons"].verdict == Verdict.OK
 
 
-def state(name: str, status: InstigatorStatus) -> InstigatorState:
+def state(
+    name: str, status: InstigatorStatus, *, ticked: datetime | None = None
+) -> InstigatorState:
     target = LoadableTargetOrigin(module_name="adx_platform.definitions")
     repository = RemoteRepositoryOrigin(InProcessCodeLocationOrigin(target), "__repository__")
     return InstigatorState(
         RemoteInstigatorOrigin(repository, name),
         InstigatorType.SENSOR,
         status,
-        SensorInstigatorData(min_interval=5),
+        SensorInstigatorData(
+            min_interval=5, last_tick_start_timestamp=ticked.timestamp() if ticked else None
+        ),
     )
 
 
@@ -165,6 +169,15 @@ def test_sensors(settings: Settings) -> None:
         assert (stopped.verdict, stopped.cause) == (
             Verdict.WARNING,
             "switched off by hand: planner",
+        )
+        declared = InstigatorStatus.DECLARED_IN_CODE
+        long_ago, lately = NOW - timedelta(minutes=9), NOW - timedelta(seconds=9)
+        instance.add_instigator_state(state("asleep", declared, ticked=long_ago))
+        assert told(settings, "dagster")["sensors"].verdict == Verdict.WARNING
+        # Started with ADX_AUTOMATION=on, and looked at from a shell without it.
+        instance.add_instigator_state(state("planner_2", declared, ticked=lately))
+        assert told(settings, "dagster")["sensors"] == ok(
+            "sensors", "1 at work, as the platform was started"
         )
         instance.add_instigator_state(state("alerts", InstigatorStatus.RUNNING))
         assert told(settings, "dagster")["sensors"] == ok("sensors", "1 switched on by hand")
