@@ -117,7 +117,9 @@ def _store() -> IncidentStore:
 
 
 def _what_failed(incident: Incident) -> str:
-    return ", ".join(incident.failing or incident.checks)
+    """Names of the checks; `adx incidents show` has their assets."""
+    keys = incident.failing or incident.checks
+    return ", ".join(dict.fromkeys(key.rpartition(":")[2] for key in keys))
 
 
 def _facts(incident: Incident) -> dict[str, str]:
