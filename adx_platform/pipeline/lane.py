@@ -165,6 +165,11 @@ class LaneIngest:
             return None
         reach("land.read")
         ranges = accounted_ranges(raw)
+        ends = {item.partition: item.end for item in ranges}
+        if all(ends[p] >= marks[p].last_stable for p in ends if p in marks):
+            # Nothing to fetch ahead while this batch is refined: a client that has caught up with
+            # the embedded broker asks it without a pause, and took a third of a batch's CPU.
+            self._reader.rest()
         reach("land.before_commit")
         raw_version = landing.commit(raw, self.topic_id, ranges)
         reach("land.after_commit")
@@ -189,11 +194,8 @@ class LaneIngest:
         )
         self._may_be_pending = False
         self._continuity.remember(raw, ranges)
-        ends = {item.partition: item.end for item in ranges}
         self._unpublished |= ends
         self.committed |= ends
-        if all(ends[p] >= marks[p].last_stable for p in ends if p in marks):
-            self._reader.rest()
         return report
 
     def _is_same_topic(self) -> bool:
