@@ -289,7 +289,7 @@ def test_what_is_too_large_for_somebody_names_the_limits(make_line: MakeLine) ->
 
     assert read(small, 20)["value"].to_list() == [impression(0), large.value]
     with pytest.raises(ReadStalled, match=r"raise `receive\.message\.max\.bytes`") as stalled:
-        read(too_small, 2)
+        read(too_small, 6)
     assert "(at 1)" in str(stalled.value)
     with pytest.raises(StreamError, match=r"cannot be used: .*receive\.message\.max\.bytes"):
         read(impossible, 2)
