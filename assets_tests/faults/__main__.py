@@ -10,7 +10,9 @@ development requirements bring.
 from __future__ import annotations
 
 import random
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -49,6 +51,8 @@ def faults(
     Counts are per million messages. The exit code is 1 unless all are 0.
     """
     console = Console()
+    # Ended from outside it still ends its servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.monotonic()
     with _kafka() as kafka, tempfile.TemporaryDirectory(prefix="adx-faults-") as folder:
         batch = max(500, events // (12 * kills * LANES))
