@@ -35,7 +35,7 @@ from assets_tests.servers.seaweedfs import SeaweedFS, installed_program
 PARTITIONS, LANES = 4, 2
 COLUMNS = (
     "fault", "times", "lost", "doubled", "wrong hour or event", "wrong verdict", "at work again, s",
-    "workers that failed", "work done twice",
+    "workers that failed", "written in vain",
 )  # fmt: skip
 STORE_FAULTS = [f for f in Fault if f not in (Fault.TORN_BODY, Fault.SLOW_BODY)]
 STORE_SHARE = 0.03
@@ -74,7 +74,7 @@ def faults(
             lambda: programme.full_disk(3, largest_file=batch * 8),
         ):
             results.append(run())
-            console.print(_row(results[-1]))
+            console.print("  ".join(_row(results[-1])))
     table = Table(*COLUMNS, box=SIMPLE, title=f"Faults, {(time.monotonic() - began) / 60:.0f} min")
     for result in results:
         table.add_row(*_row(result))
@@ -102,7 +102,7 @@ def _row(result: Result) -> list[str]:
         ),
         again,
         f"{result.ended:,}",
-        f"{max(0.0, result.drained / found.messages - 1):.1%}",
+        "-" if result.in_vain is None else f"{result.in_vain:.1%}",
     ]
 
 

@@ -19,6 +19,9 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Final, Self
 
+import polars as pl
+from deltalake import DeltaTable
+
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.settings import KafkaSettings, LakeSettings, load_settings
 from adx_platform.streams.admin import KafkaAdmin
@@ -40,7 +43,8 @@ class Result:
         score: of the lake at the end.
         recoveries: seconds from each fault to the next commit.
         ended: workers that ended with an error, which the next one has to make good.
-        drained: messages that the workers committed, as they said.
+        in_vain: bytes of files that no commit has, as a share of those that one has: what was
+            written again after a fault. Null where the lake is no folder.
     """
 
     fault: str
@@ -48,7 +52,7 @@ class Result:
     score: Score | None = None
     recoveries: list[float] = field(default_factory=list)
     ended: int = 0
-    drained: int = 0
+    in_vain: float | None = None
 
 
 class Worker:
@@ -228,7 +232,6 @@ class Programme:
                 worker.listen(self.rng.uniform(1.0, 3.0))
                 if worker.committed > before:
                     back_at = None
-                result.drained += worker.committed - before
         return self._finished(result, environment, back_at)
 
     def zombies(self, times: int) -> Result:
@@ -248,7 +251,6 @@ class Programme:
                     result.times += 1
                     for worker in (zombie, heir):
                         worker.listen(self.rng.uniform(0.3, 1.0))
-                        result.drained += worker.committed
         return self._finished(result, environment, None)
 
     def doubled(self, times: int) -> Result:
@@ -261,7 +263,6 @@ class Programme:
                     worker.wait_for("ready")
                 for worker in (one, two):
                     worker.listen(self.rng.uniform(0.5, 1.5))
-                    result.drained += worker.committed
                 result.times += 1
                 if one.is_done and two.is_done:
                     break
@@ -288,7 +289,6 @@ class Programme:
         for _ in range(workers):
             with Worker(environment) as worker:
                 code = worker.finish()
-                result.drained += worker.committed
                 result.ended += code != 0
                 if worker.is_done:
                     break
@@ -305,7 +305,6 @@ class Programme:
         for _ in range(times):
             with Worker(environment, str(largest_file)) as worker:
                 code = worker.finish()
-                result.drained += worker.committed
                 result.times += code != 0
         return self._finished(result, environment, None)
 
@@ -331,7 +330,6 @@ class Programme:
         return clean | made
 
     def _count(self, result: Result, worker: Worker, since: float | None) -> None:
-        result.drained += worker.committed
         if since is not None and worker.first_commit is not None:
             result.recoveries.append(worker.first_commit - since)
 
@@ -345,4 +343,15 @@ class Programme:
         settings = load_settings(home=Path(environment["ADX_HOME"]))
         storage = LakeStorage.from_settings(settings)
         result.score = score(storage, self.partitions, self.per_partition)
+        result.in_vain = _written_in_vain(Path(storage.uri))
         return result
+
+
+def _written_in_vain(lake: Path) -> float:
+    there = sum(path.stat().st_size for path in lake.rglob("*.parquet"))
+    committed = 0
+    for log in lake.rglob("_delta_log"):
+        there -= sum(path.stat().st_size for path in log.glob("*.parquet"))
+        actions = DeltaTable(str(log.parent)).get_add_actions(flatten=True)
+        committed += int(pl.DataFrame(actions)["size_bytes"].sum())
+    return there / committed - 1

@@ -41,6 +41,8 @@ def assert_perfect(result: Result) -> None:
 def test_killed_workers_lose_and_double_nothing(programme: Programme) -> None:
     result = programme.kills(3, within=0.6)
     assert_perfect(result)
+    assert result.in_vain is not None
+    assert 0 <= result.in_vain < 1
     assert result.recoveries
 
 
