@@ -318,6 +318,8 @@ class Programme:
             "ADX_INGEST__MAX_RECORDS_PER_BATCH": str(self.batch),
         }
         if lake is not None:
+            # A commit takes fifty requests there, and many of them fail.
+            made["ADX_INGEST__MAX_RECORDS_PER_BATCH"] = str(8 * self.batch)
             assert lake.s3_secret_access_key is not None
             made |= {
                 "ADX_LAKE__URI": str(lake.uri),
