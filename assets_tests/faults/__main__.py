@@ -38,7 +38,7 @@ COLUMNS = (
     "workers that failed", "written in vain",
 )  # fmt: skip
 STORE_FAULTS = [f for f in Fault if f not in (Fault.TORN_BODY, Fault.SLOW_BODY)]
-STORE_SHARE = 0.03
+STORE_SHARE = 0.02
 
 
 def faults(

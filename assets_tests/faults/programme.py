@@ -31,6 +31,7 @@ from assets_tests.faults.sequence import STREAM, Score, messages, score
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _WAIT_SECONDS: Final = 300.0
 _OUTAGE_SECONDS: Final = 2.0
+_STORE_COMMITS: Final = 24
 
 
 @dataclass(slots=True)
@@ -318,8 +319,10 @@ class Programme:
             "ADX_INGEST__MAX_RECORDS_PER_BATCH": str(self.batch),
         }
         if lake is not None:
-            # A commit takes fifty requests there, and many of them fail.
-            made["ADX_INGEST__MAX_RECORDS_PER_BATCH"] = str(8 * self.batch)
+            # A commit takes fifty requests and more there, of which some fail: a few dozen commits
+            # are hundreds of faults.
+            few = self.per_partition * self.partitions // _STORE_COMMITS
+            made["ADX_INGEST__MAX_RECORDS_PER_BATCH"] = str(max(few, self.batch))
             assert lake.s3_secret_access_key is not None
             made |= {
                 "ADX_LAKE__URI": str(lake.uri),
