@@ -111,9 +111,9 @@ def _run_line(settings: Settings, watch: Stopwatch) -> list[str]:
     """Run the line through Dagster; returns what failed, in sentences."""
     # Dagster and dbt take four seconds to import: only the commands that need them do so.
     with watch.step("load Dagster"):
-        from adx_platform.cli.runs import problems_of, run_with_progress  # noqa: PLC0415
-        from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415
-        from adx_platform.orchestration.run import run_line  # noqa: PLC0415
+        from adx_platform.cli.runs import problems_of, run_with_progress  # noqa: PLC0415 - slow
+        from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - slow
+        from adx_platform.orchestration.run import run_line  # noqa: PLC0415 - slow
 
         ensure_manifest(settings)
     summary = run_with_progress(run_line, settings)

@@ -119,8 +119,8 @@ def status(
 
 def _start_dagster(settings: Settings, ui_port: int) -> None:
     # Dagster takes two seconds to import: only the commands that need it do so.
-    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415
-    from adx_platform.orchestration.instance import ensure_instance  # noqa: PLC0415
+    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - slow
+    from adx_platform.orchestration.instance import ensure_instance  # noqa: PLC0415 - slow
 
     ensure_manifest(settings)
     ensure_instance(settings).dispose()

@@ -25,9 +25,9 @@ def build(
     """Load what was refined, build and test the models, publish the marts if all is green."""
     settings = checked_settings()
     # Dagster and dbt take four seconds to import: only the commands that need them do so.
-    from adx_platform.cli.runs import problems_of, run_with_progress  # noqa: PLC0415
-    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415
-    from adx_platform.orchestration.run import run_warehouse  # noqa: PLC0415
+    from adx_platform.cli.runs import problems_of, run_with_progress  # noqa: PLC0415 - slow
+    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - slow
+    from adx_platform.orchestration.run import run_warehouse  # noqa: PLC0415 - slow
 
     ensure_manifest(settings)
     summary = run_with_progress(run_warehouse, settings)

@@ -12,8 +12,8 @@ from adx_platform.settings import load_settings
 def main() -> None:
     """Parse the models where they changed, and make the instance of the home."""
     # Dagster and dbt take four seconds to import, which importing this module must not.
-    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415
-    from adx_platform.orchestration.instance import ensure_instance  # noqa: PLC0415
+    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - slow
+    from adx_platform.orchestration.instance import ensure_instance  # noqa: PLC0415 - slow
 
     settings = load_settings()
     ensure_manifest(settings)

@@ -126,7 +126,7 @@ def _placement(rng: Random, placement_id: str, kind: Kind) -> Placement:
         width, height = 1200, 627
     else:
         width, height = (1920, 1080) if kind == "tv" else (640, 360)
-    above = rng.random() < 0.55  # noqa: PLR2004 (slightly more than half of the slots)
+    above = rng.random() < 0.55  # noqa: PLR2004 - slightly more than half of the slots
     landscape = log_normal(rng, 1.5, 0.35) * MEDIA_PRICE[media_type]
     if kind == "tv":
         landscape *= _TV_PRICE

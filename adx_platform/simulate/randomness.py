@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def generator(seed: int, purpose: str) -> Random:
     """A generator of its own for each purpose, so that one part's draws never shift another's."""
-    return Random(f"{seed}/{purpose}")  # noqa: S311 (a market, not a secret: it must be repeatable)
+    return Random(f"{seed}/{purpose}")  # noqa: S311 - a market, not a secret
 
 
 def of_generation(purpose: str, generation: int) -> str:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +90,7 @@ def _row(result: Result) -> list[str]:
         return [result.fault, f"{result.times:,}", *("?" for _ in COLUMNS[2:])]
     waits = sorted(result.recoveries)
     again = (
-        f"p50 {statistics.median(waits):.1f}, p95 {waits[int(0.95 * (len(waits) - 1))]:.1f}"
+        f"p50 {statistics.median(waits):.1f}, p95 {waits[ceil(0.95 * len(waits)) - 1]:.1f}"
         if waits
         else "-"
     )

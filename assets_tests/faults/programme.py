@@ -71,7 +71,7 @@ class Worker:
         )
         self.started = time.monotonic()
         self.committed = 0
-        self.first_commit: float | None = None
+        self.commits: list[float] = []
         self.is_done = False
         self._lines: Queue[str | None] = Queue()
         self.errors = ""
@@ -134,7 +134,7 @@ class Worker:
         kind, _, count = line.partition(" ")
         if kind == "batch":
             self.committed += int(count)
-            self.first_commit = self.first_commit or time.monotonic()
+            self.commits.append(time.monotonic())
         self.is_done |= kind == "done"
 
     def _read(self) -> None:
@@ -218,7 +218,8 @@ class Programme:
                     result.ended += 1
                     continue
                 runs = worker.listen(self.rng.uniform(0.2, 2.0))
-                self._count(result, worker, back_at)
+                if self._count(result, worker, back_at):
+                    back_at = None
                 if worker.is_done:
                     break
                 if not runs:
@@ -229,9 +230,8 @@ class Programme:
                 start()
                 back_at = time.monotonic()
                 result.times += 1
-                before = worker.committed
                 worker.listen(self.rng.uniform(1.0, 3.0))
-                if worker.committed > before:
+                if self._count(result, worker, back_at):
                     back_at = None
         return self._finished(result, environment, back_at)
 
@@ -334,9 +334,12 @@ class Programme:
             }
         return clean | made
 
-    def _count(self, result: Result, worker: Worker, since: float | None) -> None:
-        if since is not None and worker.first_commit is not None:
-            result.recoveries.append(worker.first_commit - since)
+    def _count(self, result: Result, worker: Worker, since: float | None) -> bool:
+        """Note how long after a fault the worker committed again; whether it did."""
+        after = [at for at in worker.commits if since is not None and at > since]
+        if since is not None and after:
+            result.recoveries.append(after[0] - since)
+        return bool(after)
 
     def _finished(self, result: Result, environment: dict[str, str], since: float | None) -> Result:
         """Let an undisturbed worker drain what is left, and hold the lake against what was sent."""

@@ -89,6 +89,7 @@ class Fuzzer:
         try:
             decoded = decode(raw, self._context)
             refined = refine_batch(raw, self._context)
+        # Whatever it is: a batch that raises stops the line, which is what is looked for.
         except Exception as error:
             raise BrokenRuleError(f"{type(error).__name__}: {error}", values) from error
         seconds = time.process_time() - began

@@ -14,7 +14,7 @@ from adx_platform.simulate import FaultRates, MarketConfig
         ({"events": 999}, "events must be at least 1000"),
         ({"days": 0}, "days must be at least 1"),
         ({"partitions_per_topic": 0}, "partitions_per_topic must be at least 1"),
-        ({"start": datetime(2026, 3, 2)}, "time zone"),  # noqa: DTZ001 (what is refused)
+        ({"start": datetime(2026, 3, 2)}, "time zone"),  # noqa: DTZ001 - what is refused
     ],
 )
 def test_impossible_markets_are_refused(changes: dict[str, Any], complaint: str) -> None:
