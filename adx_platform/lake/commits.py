@@ -19,9 +19,11 @@ from typing import Any, Final
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction
 
 from adx_platform.lake.errors import CommitContention, RangeAlreadyCommitted
 from adx_platform.lake.integrity import damage_explained
+from adx_platform.lake.local_files import committed_version, delete_files, write_files
 from adx_platform.lake.tables import LakeTable
 
 MAX_ATTEMPTS: Final = 8
@@ -94,16 +96,28 @@ def commit_rows(
         custom_metadata=dict(metadata),
         app_transactions=[Transaction(advance.app_id, advance.end) for advance in advances],
     )
+    written: list[AddAction] | None = None
     for _ in range(MAX_ATTEMPTS):
-        _require_standing(table, handle, advances)
         try:
+            _require_standing(table, handle, advances)
+        except RangeAlreadyCommitted:
+            delete_files(table, written or ())
+            raise
+        try:
+            if predicate is None and _fits_as_files(table, handle, frame):
+                # Written once, however often the commit is tried.
+                if written is None:
+                    written = write_files(table, frame)
+                return _append(table, handle, written, properties)
+            delete_files(table, written or ())
+            written = None
             # A replacement reads the files that it replaces rows of.
             with damage_explained(table, f"committing to table {table.name}"):
-                _write(handle, frame, properties, writer, predicate)
+                _rewrite(handle, frame, properties, writer, predicate)
+            return handle.version()
         except CommitFailedError:
             handle = table.open()
-            continue
-        return handle.version()
+    delete_files(table, written or ())
     raise CommitContention(
         f"table {table.name}: {MAX_ATTEMPTS} commits in a row met another writer; nothing was "
         "written. Run again when the other work (a restatement, a compaction) is done."
@@ -120,7 +134,30 @@ def _require_standing(table: LakeTable, handle: DeltaTable, advances: Sequence[A
             )
 
 
-def _write(
+def _fits_as_files(table: LakeTable, handle: DeltaTable, frame: pl.DataFrame) -> bool:
+    """Whether ``frame`` is appended without a change of the table, to a lake on this machine.
+
+    Types were compared when the table was opened.
+    """
+    stored = {field.name for field in handle.schema().fields}
+    return table.storage.is_local and not frame.is_empty() and stored == set(frame.columns)
+
+
+def _append(
+    table: LakeTable, handle: DeltaTable, written: list[AddAction], properties: CommitProperties
+) -> int:
+    with table.storage.explained(f"committing to table {table.name}"):
+        handle.create_write_transaction(
+            list(written),
+            mode="append",
+            schema=handle.schema(),
+            partition_by=list(table.partition_by),
+            commit_properties=properties,
+        )
+    return committed_version(table, handle.version(), written)
+
+
+def _rewrite(
     handle: DeltaTable,
     frame: pl.DataFrame,
     properties: CommitProperties,

@@ -38,6 +38,8 @@ class LakeTable:
         schema: the columns that this release writes; a stored table may have more.
         partition_by: Delta partition columns.
         statistics: columns with file statistics.
+        column_statistics: whether files carry statistics of each column for the reader of one
+            file; those of a payload column would repeat whole payloads.
         checkpoint_interval: commits between checkpoints, used when the table is created.
     """
 
@@ -46,6 +48,7 @@ class LakeTable:
     schema: pl.Schema
     partition_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
+    column_statistics: bool = True
     checkpoint_interval: int = 50
 
     def find(self) -> DeltaTable | None:
@@ -102,6 +105,7 @@ def raw_table(storage: LakeStorage, topic: str, *, checkpoint_interval: int = 50
         f"raw/{topic}",
         RAW_SCHEMA,
         statistics=RAW_STATISTICS,
+        column_statistics=False,
         checkpoint_interval=checkpoint_interval,
     )
 

@@ -1,0 +1,175 @@
+"""The Parquet files of an append to a lake on this machine: on disk before a commit names them.
+
+Belongs here: writing the rows of one commit, describing the files to the table's log, and what a
+disk needs to keep both. Does not belong here: the commit (``commits``), or rewriting files that are
+part of a table (``maintenance``).
+
+The Delta client has a writer of its own, which stores elsewhere are written with. On a disk it
+leaves to the operating system when a file gets there: a power cut right after a commit could leave
+a log that names files without content. It also takes 10 us of CPU for a bid request's row of 71
+columns where polars takes 5 (measured 2026-11).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import polars as pl
+from deltalake.transaction import AddAction
+
+from adx_platform.lake.tables import LakeTable
+
+_NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def write_files(table: LakeTable, frame: pl.DataFrame) -> list[AddAction]:
+    """Write ``frame`` as one file per partition of the table.
+
+    Args:
+        table: of a local lake.
+        frame: rows with all columns of the stored table, and no others; at least one row.
+
+    Returns:
+        What the log is to say of each file. Until a commit says it, no reader sees them.
+
+    Raises:
+        LakeUnavailable: the disk failed or is full; what was written is deleted again.
+    """
+    written: list[AddAction] = []
+    with table.storage.explained(f"writing files of table {table.name}"):
+        try:
+            for values, part in _partitions(table, frame):
+                written.append(_write(table, values, part))
+            _sync_folders(_root(table), [action.path for action in written])
+        except BaseException:
+            delete_files(table, written)
+            raise
+    return written
+
+
+def delete_files(table: LakeTable, written: Iterable[AddAction]) -> None:
+    """Delete files that no commit names and none will: those of a writer that lost its range.
+
+    Raises:
+        LakeUnavailable: the disk failed.
+    """
+    root = _root(table)
+    with table.storage.explained(f"deleting files of table {table.name}"):
+        for action in written:
+            (root / action.path).unlink(missing_ok=True)
+
+
+def committed_version(table: LakeTable, before: int, written: Sequence[AddAction]) -> int:
+    """The version of the table that first has ``written``; its log entry is on disk by then.
+
+    The client does not tell which version it has committed, and others may commit at the same time.
+
+    Args:
+        table: of a local lake.
+        before: a version of it that does not have the files yet.
+        written: of one commit; at least one.
+
+    Raises:
+        LakeUnavailable: the disk failed; the commit stands.
+    """
+    root = _root(table)
+    mark = Path(written[0].path).name.encode()
+    with table.storage.explained(f"reading the log of table {table.name}"):
+        entries = (f"_delta_log/{version:020}.json" for version in count(before + 1))
+        entry = next(entry for entry in entries if mark in (root / entry).read_bytes())
+        with (root / entry).open("r+b") as file:
+            os.fsync(file.fileno())
+        _sync_folders(root, [entry])
+    return int(Path(entry).stem)
+
+
+def _root(table: LakeTable) -> Path:
+    return Path(table.storage.table_uri(table.name))
+
+
+def _partitions(
+    table: LakeTable, frame: pl.DataFrame
+) -> Iterator[tuple[dict[str, str | None], pl.DataFrame]]:
+    if not table.partition_by:
+        yield {}, frame
+        return
+    parts = frame.partition_by(*table.partition_by, as_dict=True, include_key=False)
+    for values, part in parts.items():
+        texts = (None if value is None else str(value) for value in values)
+        yield dict(zip(table.partition_by, texts, strict=True)), part
+
+
+def _write(table: LakeTable, values: Mapping[str, str | None], part: pl.DataFrame) -> AddAction:
+    folders = [
+        f"{name}={_NULL_PARTITION if value is None else quote(value, safe='')}"
+        for name, value in values.items()
+    ]
+    path = "/".join([*folders, f"part-00000-{uuid4()}-c000.zstd.parquet"])
+    target = _root(table) / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with target.open("xb") as file:
+            part.write_parquet(
+                file, compression="zstd", compression_level=1, statistics=table.column_statistics
+            )
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # A full disk must not be kept full by what did not fit.
+        target.unlink(missing_ok=True)
+        raise
+    return AddAction(
+        path=path,
+        size=target.stat().st_size,
+        partition_values=values,
+        modification_time=round(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(_statistics(part, table.statistics)),
+    )
+
+
+def _sync_folders(root: Path, paths: Iterable[str]) -> None:
+    """Make the names of new files last as their content does."""
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    folders = {folder for path in paths for folder in (root / path).parents}
+    for folder in {root, *(folder for folder in folders if folder.is_relative_to(root))}:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _statistics(part: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+    """What lets a reader pass over the file: its rows, and bounds and nulls of ``columns``."""
+    known = part.select(columns)
+    lowest, highest, nulls = (
+        {name: series[0] for name, series in found.to_dict().items()}
+        for found in (known.min(), known.max(), known.null_count())
+    )
+    return {
+        "numRecords": part.height,
+        "minValues": {k: _plain(v) for k, v in lowest.items() if v is not None},
+        "maxValues": {k: _plain(v, up=True) for k, v in highest.items() if v is not None},
+        "nullCount": nulls,
+    }
+
+
+def _plain(value: Any, *, up: bool = False) -> Any:  # noqa: ANN401 - a value of any column type
+    """The value as JSON has it; the log keeps milliseconds, so a bound is widened to one."""
+    if not isinstance(value, datetime):
+        return value
+    rest = timedelta(microseconds=value.microsecond % 1000)
+    bound = value - rest + (_MILLISECOND if up and rest else timedelta())
+    return bound.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
