@@ -175,4 +175,4 @@ def _in_contract_columns(frame: pl.DataFrame, writer: Writer) -> pl.DataFrame:
 def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame(schema=FRAME_SCHEMA)
-    return pl.concat(frames).select(FRAME_SCHEMA.names()).sort("row")
+    return pl.concat(frames)

@@ -41,7 +41,8 @@ class DecodedBatch:
     """The outcome of decoding a series of messages; every input row is in exactly one frame.
 
     Attributes:
-        frame: ``row`` (UInt32, index into the input series, ascending) and the wire columns.
+        frame: ``row`` (UInt32, index into the input series) and the wire columns; ascending by row,
+            but writer after writer where a codec has several.
         rejects: ``REJECTS_SCHEMA``, ``row`` ascending.
         noted: names of fields that the contract does not know and that were let pass.
     """

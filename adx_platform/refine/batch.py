@@ -44,8 +44,9 @@ def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
         context: contract, registry, reference data, keys and bounds.
 
     Returns:
-        A frame of the stream's ``events_schema``: one row per row of ``raw``, in the same order,
-        with its disposition. Revision is 0.
+        A frame of the stream's ``events_schema``: one row per row of ``raw``, with its disposition;
+        the rows of one record type together, for they share the columns that are null, and in the
+        order of ``raw``. Revision is 0.
 
     Raises:
         ValueError: ``raw`` does not have the columns of ``RAW_SCHEMA``.
@@ -53,25 +54,19 @@ def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
     """
     if raw.schema != RAW_SCHEMA:
         raise ValueError(f"raw rows need the schema {RAW_SCHEMA}, got {raw.schema}")
-    rows = raw.with_row_index("raw_row")
-    messages = rows.filter(pl.col("gap_kind").is_null())
+    messages = raw.filter(pl.col("gap_kind").is_null())
     head = _heads(messages, context)
     decoded = decode(messages, context)
-    parts = [_gaps(rows.filter(pl.col("gap_kind").is_not_null()), context)]
+    parts = [_gaps(raw.filter(pl.col("gap_kind").is_not_null()), context)]
     if decoded.rejects.height:
         undecoded = head.join(_named(decoded.rejects), on="row", maintain_order="right")
         parts.append(_rejected(undecoded, context))
     for (record_type,), part in decoded.frame.group_by("record_type", maintain_order=True):
-        # The codec's frame and the head are both ascending by row.
-        wide = pl.concat(
-            [head.filter(pl.col("row").is_in(part["row"].implode())), part.drop("row")],
-            how="horizontal",
-        )
-        parts += _judged(str(record_type), wide, context)
-    refined = pl.concat(parts).sort("raw_row")
+        parts += _judged(str(record_type), _with_head(head, part), context)
+    refined = pl.concat(parts)
     if refined.height != raw.height:
         raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
-    return refined.with_columns(mark_duplicates(refined).alias("disposition")).drop("raw_row")
+    return refined.with_columns(mark_duplicates(refined).alias("disposition"))
 
 
 def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
@@ -81,7 +76,6 @@ def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
         None if value is None else digest(value) for value in messages["value"].to_list()
     ]
     return messages.select(
-        "raw_row",
         "topic_id",
         "partition",
         "offset",
@@ -91,6 +85,16 @@ def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
         reference_version=pl.lit(context.reference.version),
         revision=pl.lit(0, dtype=pl.Int64),
     ).with_row_index("row")
+
+
+def _with_head(head: pl.DataFrame, decoded: pl.DataFrame) -> pl.DataFrame:
+    """Decoded rows of one record type beside their part of ``head``, which is ascending by row."""
+    # Writers of one record type come one after the other; nearly always there is one.
+    ascending = decoded if decoded["row"].is_sorted() else decoded.sort("row")
+    return pl.concat(
+        [head.filter(pl.col("row").is_in(ascending["row"].implode())), ascending.drop("row")],
+        how="horizontal",
+    )
 
 
 def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> list[pl.DataFrame]:
@@ -112,17 +116,15 @@ def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> lis
     frame = frame.with_columns(
         event_date=pl.col("event_time").dt.date(), disposition=pl.lit(str(Disposition.ACCEPTED))
     )
+    candidates = _conform(frame, context)
+    found = faults(context.stream, record_type, candidates)
     # An event time out of bounds is null by now; its own reason comes before "missing".
-    in_time = frame.filter(pl.col("time_code").is_null())
-    untimely = frame.filter(pl.col("time_code").is_not_null()).with_columns(
-        reason_code="time_code", reason="time_reason"
-    )
-    candidates = _conform(in_time, context)
-    found = faults(context.stream, record_type, candidates.drop("raw_row"))
-    positions = found["at"]
-    faulty = candidates[positions].with_columns(found["reason_code"], found["reason"])
-    sound = candidates.with_row_index("at").filter(~pl.col("at").is_in(positions.implode()))
-    parts.append(sound.drop("at"))
+    is_untimely = frame["time_code"].is_not_null()
+    found = found.filter(~is_untimely[found["at"]])
+    faulty = candidates[found["at"]].with_columns(found["reason_code"], found["reason"])
+    untimely = frame.filter(is_untimely).with_columns(reason_code="time_code", reason="time_reason")
+    # Once only: a filter copies what it lets pass.
+    parts.append(candidates.filter(~is_untimely.scatter(found["at"], values=True)))
     parts += [_rejected(part, context) for part in (faulty, untimely) if part.height]
     return parts
 
@@ -141,7 +143,6 @@ def _rejected(rows: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
     has_time = "event_time" in rows.columns
     event_time = pl.col("event_time") if has_time else pl.lit(None, dtype=pl.Datetime("us", "UTC"))
     kept = rows.select(
-        "raw_row",
         "topic_id",
         "partition",
         "offset",
@@ -165,7 +166,6 @@ def _gaps(gaps: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
     """Gap rows: their kind is their disposition."""
     return _conform(
         gaps.select(
-            "raw_row",
             "topic_id",
             "partition",
             "offset",
@@ -186,9 +186,8 @@ def _any_date(time_column: str) -> pl.Expr:
 
 
 def _conform(frame: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
-    """The stream's columns in table order behind ``raw_row``; what a row type lacks is null."""
+    """The stream's columns in table order; what a row type lacks is null."""
     return frame.select(
-        "raw_row",
         *(
             pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
             for name, dtype in context.stream.events_schema.items()

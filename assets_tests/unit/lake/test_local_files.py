@@ -72,7 +72,10 @@ def test_the_log_says_of_the_files_what_the_clients_own_writer_says(
     later = pl.col("kafka_timestamp") + pl.duration(milliseconds=pl.col("offset") + 1)
     raw = pl.concat([raw_rows(0, 0, 40), gap_row(0, 40, 3)]).with_columns(later)
     for frame, make in (
-        (event_rows(0, 0, 40).with_columns(later), lambda at: events_table(at, TOPIC, ENVELOPE_SCHEMA)),
+        (
+            event_rows(0, 0, 40).with_columns(later),
+            lambda at: events_table(at, TOPIC, ENVELOPE_SCHEMA),
+        ),
         (raw, lambda at: raw_table(at, TOPIC)),
     ):
         expected_table = make(theirs)
