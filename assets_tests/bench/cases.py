@@ -6,27 +6,22 @@ how it is timed (``measure``) or where the messages come from (``traffic``).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from adx_platform.contracts.streams import Stream, stream_named
-from adx_platform.lake.ranges import accounted_ranges
+from adx_platform.contracts.streams import stream_named
 from adx_platform.lake.storage import LakeStorage
-from adx_platform.pipeline.ingest import ingest_lane
-from adx_platform.pipeline.platform import Platform, open_platform
+from adx_platform.pipeline.platform import open_platform
 from adx_platform.refine.batch import refine_batch
 from adx_platform.refine.decode import decode
 from adx_platform.settings import KafkaSettings, LakeSettings, Settings, load_settings
 from adx_platform.streams.client import LARGEST_RESPONSE
-from adx_platform.streams.lanes import lane_of
-from adx_platform.streams.planner import plan
-from adx_platform.streams.reader import RangeReader
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.loader import load_pending
+from assets_tests.bench.lanes import ingest_lane_to_disk, land_lane
 from assets_tests.bench.measure import Measurement, Work, measure, peak_mb
 from assets_tests.bench.traffic import raw_batches
 
@@ -131,7 +126,7 @@ def land(bench: Bench, stream: str) -> Measurement:
         platform = open_platform(bench.settings(f"land-{stream}-{number}"))
         known = stream_named(stream)
         lanes = range(platform.settings.kafka.lanes_per_topic)
-        return lambda: sum(_land_lane(platform, known, lane) for lane in lanes)
+        return lambda: sum(land_lane(platform, known, lane) for lane in lanes)
 
     return bench.measured(prepare)
 
@@ -141,17 +136,8 @@ def ingest(bench: Bench, stream: str) -> Measurement:
 
     def prepare(number: int) -> Work:
         platform = open_platform(bench.settings(_ingested(stream, number)))
-        disk = _Disk(platform)
-
-        def work() -> int:
-            reports = [
-                report
-                for lane in range(platform.settings.kafka.lanes_per_topic)
-                for report in ingest_lane(platform, stream, lane, on_batch=lambda _: disk.sync())
-            ]
-            return sum(sum(report.counts.values()) for report in reports)
-
-        return work
+        lanes = range(platform.settings.kafka.lanes_per_topic)
+        return lambda: sum(ingest_lane_to_disk(platform, stream, lane) for lane in lanes)
 
     return bench.measured(prepare)
 
@@ -191,47 +177,3 @@ CEILING = "consume and discard"
 
 def _ingested(stream: str, number: int) -> str:
     return f"ingest-{stream}-{number}"
-
-
-def _land_lane(platform: Platform, stream: Stream, lane: int) -> int:
-    """What :func:`ingest_lane` does before it refines."""
-    limits = platform.settings.ingest
-    topic_id = platform.kafka.describe(stream.topic).topic_id
-    marks = platform.kafka.watermarks(stream.topic)
-    lanes = platform.settings.kafka.lanes_per_topic
-    partitions = [partition for partition in marks if lane_of(partition, lanes) == lane]
-    disk = _Disk(platform)
-    landed = 0
-    reader: RangeReader
-    with platform.reader(stream.topic, topic_id) as reader:
-        while True:
-            landing = platform.landing(stream)
-            committed = {p: landing.committed(topic_id, p) for p in partitions}
-            reads = plan(committed, marks, max_records=limits.max_records_per_batch).reads
-            if not reads:
-                return landed
-            raw = reader.read(reads, max_bytes=limits.max_bytes_per_batch)
-            landing.commit(raw, topic_id, accounted_ranges(raw))
-            disk.sync()
-            landed += raw.height
-
-
-class _Disk:
-    """Brings what a lake has got since the last call to the disk.
-
-    The Delta client leaves that to the operating system; a figure without it would be one of the
-    page cache.
-    """
-
-    def __init__(self, platform: Platform) -> None:
-        self._lake = Path(platform.storage.uri)
-        self._synced: set[Path] = set()
-
-    def sync(self) -> None:
-        """Return when every file that is new is on disk."""
-        for path in sorted(set(self._lake.rglob("*")) - self._synced):
-            self._synced.add(path)
-            if path.is_file():
-                # Windows flushes only what is open for writing.
-                with path.open("r+b") as file:
-                    os.fsync(file.fileno())

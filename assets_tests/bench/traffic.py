@@ -59,14 +59,25 @@ def make_traffic(home: Path, kafka: KafkaSettings, messages: int) -> list[Traffi
         kafka: an empty broker.
         messages: of each stream.
     """
+    simulate_market(home, messages, kafka.partitions_per_topic)
+    made = []
+    for stream in STREAMS:
+        kept = messages_of(home, stream, messages)
+        write_wire(kept, home / "wire", stream)
+        feed_topic(kafka, home / "wire", stream)
+        made.append(summary(stream, kept))
+    return made
+
+
+def simulate_market(home: Path, messages: int, partitions: int) -> None:
+    """A market large enough for ``messages`` bid messages, in ``home``."""
     config = MarketConfig(
         seed=_SEED,
         events=max(SMALLEST_RUN, round(messages * _MARKET_PER_BID_MESSAGE)),
         faults=FaultRates(duplicate=DUPLICATE_RATE, malformed=_MALFORMED_RATE),
-        partitions_per_topic=kafka.partitions_per_topic,
+        partitions_per_topic=partitions,
     )
     simulate(config, home)
-    return [_make_stream(home, kafka, stream, messages) for stream in STREAMS]
 
 
 def raw_batches(home: Path, stream: str, rows: int) -> list[pl.DataFrame]:
@@ -86,23 +97,39 @@ def raw_batches(home: Path, stream: str, rows: int) -> list[pl.DataFrame]:
     return list(pl.DataFrame(raw, schema_overrides=RAW_SCHEMA).iter_slices(rows))
 
 
-def _make_stream(home: Path, kafka: KafkaSettings, stream: str, messages: int) -> Traffic:
+def messages_of(home: Path, stream: str, messages: int) -> pl.DataFrame:
+    """``messages`` messages of a simulated stream: the wire's columns, and what is wrong with each.
+
+    ``malformed`` is true for those that no reader can understand; ``fault`` is the simulator's.
+    """
     truth = pl.read_parquet(home / "truth" / "messages.parquet").filter(pl.col("topic") == stream)
     wire = pl.read_parquet(_wire_file(home, stream)).join(
         truth.select("partition", "sequence", "event_id", "fault", "expected_reason_code"),
         on=["partition", "sequence"],
         maintain_order="left",
     )
-    kept = _thinned(_repeated(wire, messages)).head(messages)
-    kept = kept.with_columns(sequence=pl.int_range(pl.len(), dtype=pl.Int64).over("partition"))
-    kept.select(WIRE_COLUMNS).write_parquet(_wire_file(home, stream))
-    feed_topic(kafka, home / "wire", stream)
+    return (
+        _thinned(_repeated(wire, messages)).head(messages).with_columns(malformed=_is_malformed())
+    )
+
+
+def write_wire(messages: pl.DataFrame, folder: Path, topic: str) -> None:
+    """Write ``messages`` as the wire file of ``topic``, numbered anew in each partition."""
+    folder.mkdir(exist_ok=True)
+    numbered = messages.with_columns(
+        sequence=pl.int_range(pl.len(), dtype=pl.Int64).over("partition")
+    )
+    numbered.select(WIRE_COLUMNS).write_parquet(folder / f"{topic}.parquet")
+
+
+def summary(stream: str, messages: pl.DataFrame) -> Traffic:
+    """What :func:`messages_of` gave, in figures."""
     return Traffic(
         stream=stream,
-        messages=kept.height,
-        value_bytes=int(kept["value"].bin.size().sum()),
-        malformed=kept.filter(_is_malformed()).height,
-        duplicates=kept.filter(pl.col("fault") == "duplicate").height,
+        messages=messages.height,
+        value_bytes=int(messages["value"].bin.size().sum()),
+        malformed=int(messages["malformed"].sum()),
+        duplicates=messages.filter(pl.col("fault") == "duplicate").height,
     )
 
 
