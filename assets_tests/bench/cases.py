@@ -21,7 +21,7 @@ from adx_platform.settings import KafkaSettings, LakeSettings, Settings, load_se
 from adx_platform.streams.client import LARGEST_RESPONSE
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.loader import load_pending
-from assets_tests.bench.lanes import ingest_lane_to_disk, land_lane
+from assets_tests.bench.lanes import ingest_whole_lane, land_lane
 from assets_tests.bench.measure import Measurement, Work, measure, peak_mb
 from assets_tests.bench.traffic import raw_batches
 
@@ -137,7 +137,7 @@ def ingest(bench: Bench, stream: str) -> Measurement:
     def prepare(number: int) -> Work:
         platform = open_platform(bench.settings(_ingested(stream, number)))
         lanes = range(platform.settings.kafka.lanes_per_topic)
-        return lambda: sum(ingest_lane_to_disk(platform, stream, lane) for lane in lanes)
+        return lambda: sum(ingest_whole_lane(platform, stream, lane) for lane in lanes)
 
     return bench.measured(prepare)
 

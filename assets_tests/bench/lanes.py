@@ -1,12 +1,9 @@
-"""A lane drained as production drains it, with each commit on disk.
+"""A lane drained as production drains it.
 
 Belongs here: what the cases and the peers' bench have in common. Does not belong here: clocks.
 """
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 from adx_platform.contracts.streams import Stream
 from adx_platform.lake.ranges import accounted_ranges
@@ -17,11 +14,9 @@ from adx_platform.streams.planner import plan
 from adx_platform.streams.reader import RangeReader
 
 
-def ingest_lane_to_disk(platform: Platform, stream: str, lane: int) -> int:
+def ingest_whole_lane(platform: Platform, stream: str, lane: int) -> int:
     """:func:`ingest_lane`; returns how many messages it dealt with."""
-    disk = _Disk(platform)
-    reports = ingest_lane(platform, stream, lane, on_batch=lambda _: disk.sync())
-    return sum(sum(report.counts.values()) for report in reports)
+    return sum(sum(report.counts.values()) for report in ingest_lane(platform, stream, lane))
 
 
 def land_lane(platform: Platform, stream: Stream, lane: int) -> int:
@@ -31,7 +26,6 @@ def land_lane(platform: Platform, stream: Stream, lane: int) -> int:
     marks = platform.kafka.watermarks(stream.topic)
     lanes = platform.settings.kafka.lanes_per_topic
     partitions = [partition for partition in marks if lane_of(partition, lanes) == lane]
-    disk = _Disk(platform)
     landed = 0
     reader: RangeReader
     with platform.reader(stream.topic, topic_id) as reader:
@@ -43,31 +37,4 @@ def land_lane(platform: Platform, stream: Stream, lane: int) -> int:
                 return landed
             raw = reader.read(reads, max_bytes=limits.max_bytes_per_batch)
             landing.commit(raw, topic_id, accounted_ranges(raw))
-            disk.sync()
             landed += raw.height
-
-
-class _Disk:
-    """Brings what a lake has got since the last call to the disk.
-
-    The Delta client leaves that to the operating system; a figure without it would be one of the
-    page cache.
-    """
-
-    def __init__(self, platform: Platform) -> None:
-        self._lake = Path(platform.storage.uri)
-        self._synced: set[Path] = set()
-
-    def sync(self) -> None:
-        """Return when every file that is new is on disk."""
-        for path in sorted(set(self._lake.rglob("*")) - self._synced):
-            self._synced.add(path)
-            if not path.is_file():
-                continue
-            try:
-                # Windows flushes only what is open for writing.
-                with path.open("r+b") as file:
-                    os.fsync(file.fileno())
-            except FileNotFoundError:
-                # Another lane's unfinished file, which has got its proper name since.
-                continue
