@@ -87,6 +87,15 @@ def ingest_once(
     body += [[str(d), *(s["counts"].get(str(d), 0) for s in summary.values())] for d in Disposition]
     body.append(["late", *(s["late"] for s in summary.values())])
     stdout.print(table("Ingested", ("messages", *summary), body))
+    for name, found in summary.items():
+        if found["noted"]:
+            stdout.print(
+                f"{name} has what the contract does not know, and was let pass: "
+                + "; ".join(found["noted"]),
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _follow(streams: list[str] | None, *, report: bool, as_json: bool) -> None:
@@ -113,6 +122,7 @@ def _summary(batches: list[BatchReport]) -> dict[str, Any]:
         "counts": dict(counts),
         "reasons": dict(reasons),
         "late": sum(batch.late for batch in batches),
+        "noted": sorted({name for batch in batches for name in batch.noted}),
     }
 
 

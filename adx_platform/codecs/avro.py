@@ -70,7 +70,7 @@ def decode_avro(values: pl.Series, registry: SchemaRegistry) -> DecodedBatch:
     Returns:
         ``frame`` in :data:`FRAME_SCHEMA`, with the fields of the three record types in their
         columns and null elsewhere; ``rejects`` with the reason of every message that did not
-        decode; ``noted``: fields that writers have and the contract does not.
+        decode; ``noted``: fields that writers have and the contract does not, and widened types.
 
     Raises:
         RegistryError: the registry does not answer, or refuses; nothing is known about the
@@ -87,7 +87,7 @@ def decode_avro(values: pl.Series, registry: SchemaRegistry) -> DecodedBatch:
         else:
             frame, failures = _decode(members, writer)
             frames.append(frame.with_columns(schema_id=pl.lit(schema_id, pl.Int32)))
-            noted.update(writer.added)
+            noted.update(writer.noted)
         # The column is signed; no registry gives an id above its range.
         known_id = schema_id if schema_id <= _HIGHEST_ID else None
         rejects += [

@@ -44,7 +44,7 @@ class Writer:
         record: the same, parsed.
         reader_json: the contract.
         reader: the same, parsed.
-        added: fields that the contract does not know.
+        noted: fields that the contract does not know, and types that it has wider.
         may_read_singly: a reader that trusts list counts and recursion is safe with it.
     """
 
@@ -53,7 +53,7 @@ class Writer:
     record: Record
     reader_json: str
     reader: Record
-    added: tuple[str, ...]
+    noted: tuple[str, ...]
     may_read_singly: bool
 
 
@@ -87,7 +87,7 @@ def judge_writer(schema_json: str) -> Writer | RefusedWriter:
         record,
         reader_json,
         reader,
-        evolution.added,
+        (*evolution.added, *evolution.widened),
         may_read_singly=not is_recursive(record) and not has_weightless_items(record),
     )
 

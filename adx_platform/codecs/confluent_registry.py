@@ -21,6 +21,8 @@ from adx_platform.settings import RegistrySettings
 
 _FORBIDDEN = (401, 403)
 _NOT_FOUND = 404
+_NO_SUCH_SCHEMA = 40403
+"""The registry's own code. A bare 404 comes from a server, or a path of it, that is no registry."""
 
 
 class ConfluentSchemaRegistry:
@@ -67,7 +69,7 @@ class ConfluentSchemaRegistry:
         try:
             text = self._client.get_schema(schema_id).schema_str
         except SchemaRegistryError as error:
-            if error.http_status_code == _NOT_FOUND:
+            if error.error_code == _NO_SUCH_SCHEMA:
                 raise UnknownSchemaIdError(schema_id) from None
             raise self._refused(error) from error
         except (httpx2.HTTPError, ValueError, TypeError, AttributeError) as error:
@@ -107,6 +109,11 @@ class ConfluentSchemaRegistry:
                 f"the schema registry at {self._address} refused the credentials "
                 f"(HTTP {error.http_status_code}): check ADX_REGISTRY__USERNAME and "
                 "ADX_REGISTRY__PASSWORD"
+            )
+        if error.http_status_code == _NOT_FOUND and error.error_code // 100 != _NOT_FOUND:
+            return RegistryError(
+                f"there is no schema registry at {self._address} (HTTP 404 without a registry's "
+                "error code): check ADX_REGISTRY__URL"
             )
         text = (
             f"the schema registry at {self._address} answered HTTP {error.http_status_code}: "

@@ -4,7 +4,8 @@ Every message is checked against the RFC 4180 grammar on its own first; only the
 joined and split by polars' reader. A joined reader alone is not safe: an unterminated quote in one
 message swallows the messages behind it, and short rows become nulls without a word (measured
 2026-11). Real user agents hold commas, so most lines are quoted and a reader row by row is no way
-out. Lines with a newline inside quotes are rare and go through the csv module one by one.
+out. Lines with a newline inside quotes are rare and are split one by one, by the same grammar: the
+csv module raises at a field of more than 128 KiB, and its limit is the whole process's.
 
 Belongs here: syntax, column counts and types. Does not belong here: required fields and allowed
 values.
@@ -12,8 +13,7 @@ values.
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from functools import cache
 
 import polars as pl
@@ -26,6 +26,7 @@ from adx_platform.contracts.dispositions import ReasonCode
 _QUOTED = r'"(?:[^"]|"")*"'
 _FIELD = rf'(?:{_QUOTED}|[^",\r\n]*)'
 _LINE = rf"\A{_FIELD}(?:,{_FIELD})*\z"
+_FIELDS = re.compile(r'(?:\A|,)("[^"]*(?:""[^"]*)*"|[^",\r\n]*)')
 _INTEGER = r"\A-?[0-9]{1,19}\z"
 _DECIMAL = r"\A-?[0-9]{1,12}(?:\.[0-9]{1,6})?\z"
 _MICRO_DIGITS = 6
@@ -189,10 +190,11 @@ def _split(group: pl.DataFrame, version: object) -> pl.DataFrame:
             ).with_columns(plain["row"])
         )
     if broken.height:
-        fields = [next(csv.reader(io.StringIO(text, newline=""))) for text in broken["text"]]
         frames.append(
             pl.DataFrame(
-                fields, schema=dict.fromkeys(columns, pl.String), orient="row"
+                list(map(_fields, broken["text"])),
+                schema=dict.fromkeys(columns, pl.String),
+                orient="row",
             ).with_columns(broken["row"])
         )
     split = pl.concat(frames)
@@ -202,6 +204,14 @@ def _split(group: pl.DataFrame, version: object) -> pl.DataFrame:
         pl.when(pl.col(columns) != "").then(pl.col(columns)),
         wire_version=pl.lit(version, dtype=pl.Int32),
     )
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of one well-formed line."""
+    return [
+        field[1:-1].replace('""', '"') if field.startswith('"') else field
+        for field in _FIELDS.findall(line)
+    ]
 
 
 def _typed(texts: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:

@@ -44,7 +44,8 @@ class DecodedBatch:
         frame: ``row`` (UInt32, index into the input series) and the wire columns; ascending by row,
             but writer after writer where a codec has several.
         rejects: ``REJECTS_SCHEMA``, ``row`` ascending.
-        noted: names of fields that the contract does not know and that were let pass.
+        noted: what differs from the contract and was let pass: names of fields that it does not
+            know, and ``path: written type -> contract type`` where a type was widened.
     """
 
     frame: pl.DataFrame

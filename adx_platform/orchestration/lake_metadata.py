@@ -16,7 +16,7 @@ from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.contracts.streams import Stream
 from adx_platform.orchestration import keys
 from adx_platform.pipeline.follow_state import Latency, weighted_quantile
-from adx_platform.pipeline.reports import BatchReport
+from adx_platform.pipeline.reports import MOST_NOTED, BatchReport
 from adx_platform.settings import Settings
 
 Metadata = dict[str, dg.MetadataValue | str | int | float]
@@ -34,6 +34,7 @@ class BatchTotals:
         counts: offsets by disposition.
         reasons: rejected rows by reason code.
         late: late rows.
+        noted: what differs from the contract and was let pass; the first twenty.
         batches: how many there were.
         seconds: their time together.
         latencies: (seconds, offsets) for the quantiles, where latency was measured.
@@ -47,6 +48,7 @@ class BatchTotals:
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     late: int = 0
+    noted: set[str] = field(default_factory=set)
     batches: int = 0
     seconds: float = 0.0
     latencies: Counter[float] = field(default_factory=Counter)
@@ -73,6 +75,7 @@ class BatchTotals:
         self.counts.update(report.counts)
         self.reasons.update(report.reasons)
         self.late += report.late
+        self._note(report.noted)
         self.batches += 1
         self.seconds += report.seconds
         if latency is not None:
@@ -92,10 +95,15 @@ class BatchTotals:
         self.counts.update(other.counts)
         self.reasons.update(other.reasons)
         self.late += other.late
+        self._note(sorted(other.noted))
         self.batches += other.batches
         self.seconds += other.seconds
         self.latencies.update(other.latencies)
         self.clock = self.clock or other.clock
+
+    def _note(self, names: Iterable[str]) -> None:
+        room = MOST_NOTED - len(self.noted)
+        self.noted.update([name for name in names if name not in self.noted][:room])
 
     def _add_ranges(self, topic_id: str, parts: Iterable[OffsetRange]) -> None:
         self.topic_ids.add(topic_id)
@@ -133,6 +141,8 @@ def layer_metadata(settings: Settings, stream: Stream, layer: str, totals: Batch
         found["dispositions"] = dg.JsonMetadataValue(dict(totals.counts))
         found["reasons"] = dg.JsonMetadataValue(dict(totals.reasons))
         found["late"] = totals.late
+        if totals.noted:
+            found["noted"] = dg.JsonMetadataValue(sorted(totals.noted))
     half, most = (weighted_quantile(totals.latencies.items(), share) for share in (0.5, 0.95))
     if half is not None and most is not None and totals.clock is not None:
         found["latency_p50_seconds"] = half

@@ -27,10 +27,11 @@ from adx_platform.pipeline.reports import (
     disposition_counts,
     kafka_times,
     late_count,
+    noted_names,
     offset_ranges,
     reason_counts,
 )
-from adx_platform.refine.batch import refine_batch
+from adx_platform.refine.batch import refine_and_note
 from adx_platform.streams.lanes import lane_of
 from adx_platform.streams.planner import plan
 from adx_platform.streams.topics import Watermarks
@@ -66,9 +67,10 @@ def refine_landed(
     Raises:
         RangeAlreadyCommitted: another worker refined it since planning; nothing was written.
     """
-    events = refine_batch(raw, platform.refine_context(stream))
+    events, noted = refine_and_note(raw, platform.refine_context(stream))
     reach("refine.decoded")
     spans = contiguous(ranges)
+    noted = noted_names(noted)
     reach("refine.before_commit")
     version = handle.commit(
         events,
@@ -78,6 +80,7 @@ def refine_landed(
             "adx.contract_version": str(stream.contract_version),
             "adx.reference_version": platform.enrichment.version,
             "adx.raw_version": str(raw_version),
+            **({"adx.noted": "; ".join(noted)} if noted else {}),
         },
     )
     reach("refine.after_commit")
@@ -93,6 +96,7 @@ def refine_landed(
         late=late_count(events),
         seconds=time.monotonic() - started,
         kafka_times=kafka_times(raw),
+        noted=noted,
     )
     _log_commit(report)
     return report
@@ -158,6 +162,7 @@ def _log_commit(report: BatchReport) -> None:
                 "adx.late": report.late,
                 "adx.events_version": report.events_version,
                 "adx.raw_version": report.raw_version,
+                **({"adx.noted": report.noted} if report.noted else {}),
             },
         )
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from adx_platform.contracts.dispositions import Disposition
 from adx_platform.contracts.offsets import OffsetRange
+
+MOST_NOTED: Final = 20
+"""Names in a report; a sender that makes up field names must not fill the log."""
+_LONGEST_NOTED: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class BatchReport:
         late: accepted, duplicate and conflicting rows that were late.
         seconds: from planning to the second commit.
         kafka_times: when its messages were produced; null if there are only gaps.
+        noted: what its messages have otherwise than the contract, and was let pass: added fields
+            by name, widened types as ``path: written type -> contract type``.
     """
 
     stream: str
@@ -59,6 +66,7 @@ class BatchReport:
     late: int
     seconds: float
     kafka_times: KafkaTimes | None = None
+    noted: tuple[str, ...] = ()
 
 
 def kafka_times(raw: pl.DataFrame) -> KafkaTimes | None:
@@ -91,3 +99,10 @@ def reason_counts(events: pl.DataFrame) -> dict[str, int]:
 def late_count(events: pl.DataFrame) -> int:
     """Rows that were late at the broker."""
     return int(events["is_late"].sum())
+
+
+def noted_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Names for people, sorted: long ones are cut, and of very many the rest is counted."""
+    cut = sorted({n if len(n) <= _LONGEST_NOTED else f"{n[:_LONGEST_NOTED]}..." for n in names})
+    more = len(cut) - MOST_NOTED
+    return (*cut[:MOST_NOTED], *([f"and {more:,} more"] if more > 0 else []))

@@ -7,6 +7,7 @@ belong here: the rules of any step.
 from __future__ import annotations
 
 from datetime import date
+from typing import NamedTuple
 
 import polars as pl
 import xxhash
@@ -36,7 +37,19 @@ _NO_DATE = date(1970, 1, 1)
 _NO_EXTENSION = f"extension_json: not a JSON object of at most {MAX_DEPTH} levels"
 
 
+class Refined(NamedTuple):
+    """Refined rows, and what of their messages differs from the contract and was let pass."""
+
+    rows: pl.DataFrame
+    noted: tuple[str, ...]
+
+
 def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
+    """The rows of :func:`refine_and_note` alone."""
+    return refine_and_note(raw, context).rows
+
+
+def refine_and_note(raw: pl.DataFrame, context: RefineContext) -> Refined:
     """Refine raw rows.
 
     Args:
@@ -44,9 +57,9 @@ def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
         context: contract, registry, reference data, keys and bounds.
 
     Returns:
-        A frame of the stream's ``events_schema``: one row per row of ``raw``, with its disposition;
-        the rows of one record type together, for they share the columns that are null, and in the
-        order of ``raw``. Revision is 0.
+        ``rows``: a frame of the stream's ``events_schema``: one row per row of ``raw``, with its
+        disposition; the rows of one record type together, for they share the columns that are null,
+        and in the order of ``raw``; revision is 0. ``noted``: see ``DecodedBatch``.
 
     Raises:
         ValueError: ``raw`` does not have the columns of ``RAW_SCHEMA``.
@@ -66,7 +79,8 @@ def refine_batch(raw: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
     refined = pl.concat(parts)
     if refined.height != raw.height:
         raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
-    return refined.with_columns(mark_duplicates(refined).alias("disposition"))
+    marked = refined.with_columns(mark_duplicates(refined).alias("disposition"))
+    return Refined(marked, decoded.noted)
 
 
 def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:

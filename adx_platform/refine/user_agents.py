@@ -19,6 +19,10 @@ from adx_platform.refine.unique import map_unique
 _REMEMBERED = 65_536
 """Distinct user agents kept parsed, about 20 MB: a day's mobile traffic repeats well within it."""
 
+_LONGEST = 1_024
+"""Characters of a user agent that are judged. What people's browsers and apps send is shorter; a
+pattern may take the square of the length, and what is remembered is as long as what was judged."""
+
 _Agent: TypeAlias = tuple[str | None, str | None, str | None, bool, bool]
 
 AGENT_SCHEMA = pl.Schema(
@@ -84,11 +88,11 @@ _PERSON = re.compile(
 _TABLET = re.compile(r"ipad|tablet|kindle|silk/|playbook|^(?!dalvik).*android(?!.*mobile)")
 _CTV = re.compile(
     r"smart-?tv|smarttv|googletv|appletv|apple tv|roku|hbbtv|netcast|web0s|webos\.tv|"
-    r"bravia|aft[a-z]{1,2}\b|crkey|tizen.*\btv\b|android tv|viera|aquos|playstation|xbox|nintendo|"
+    r"bravia|aft[a-z]{1,2}\b|crkey|viera|aquos|playstation|xbox|nintendo|"
     r"\btv\b"
 )
 _MOBILE = re.compile(
-    r"mobi|iphone|ipod|android.*mobile|blackberry|bb10|iemobile|windows phone|opera mini|"
+    r"mobi|iphone|ipod|blackberry|bb10|iemobile|windows phone|opera mini|"
     r"symbian|nokia|midp|dalvik"
 )
 _DESKTOP = re.compile(r"windows nt|macintosh|x11|cros |linux (?:x86|i686)|ubuntu")
@@ -98,7 +102,7 @@ def agents(user_agents: pl.Series, crawler_patterns: tuple[str, ...]) -> pl.Data
     """What each user agent says of itself.
 
     Args:
-        user_agents: String series.
+        user_agents: String series; of each the first 1,024 characters are looked at.
         crawler_patterns: regular expressions of known crawlers, case-sensitive.
 
     Returns:
@@ -112,7 +116,7 @@ def agents(user_agents: pl.Series, crawler_patterns: tuple[str, ...]) -> pl.Data
             is_crawler=pl.col("is_crawler") | known_crawlers(distinct, crawler_patterns)
         )
 
-    return map_unique(user_agents, judge, AGENT_SCHEMA)
+    return map_unique(user_agents.str.slice(0, _LONGEST), judge, AGENT_SCHEMA)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -169,8 +169,9 @@ def test_broken_messages_between_good_ones(line: InstalledLine, tmp_path: Path) 
     # The messages are of a fixed day: the broker's clock must not make them too old.
     line.environment["ADX_REFINE__OLDEST_ACCEPTED"] = "P3650D"
     line.run("produce", "--topic", "ad_impressions", "--file", str(file), "--format", "raw")
-    counts = json.loads(line.run("ingest", "--once", "--json").stdout)["ad_impressions"]["counts"]
-    assert present(counts) == {"accepted": len(BROKEN) + 1, "rejected": len(BROKEN)}
+    ingested = json.loads(line.run("ingest", "--once", "--json").stdout)["ad_impressions"]
+    assert present(ingested["counts"]) == {"accepted": len(BROKEN) + 1, "rejected": len(BROKEN)}
+    assert ingested["noted"] == []
 
     rejects = json.loads(line.run("rejects", "ls", "--json", "--limit", "1000").stdout)
     assert all(reject["reason"] for reject in rejects)
@@ -194,6 +195,13 @@ def test_broken_messages_between_good_ones(line: InstalledLine, tmp_path: Path) 
     assert events is not None
     accepted = events.scan().filter(pl.col("disposition") == "accepted").collect()
     assert set(accepted["event_id"]) == {f"good-{n}" for n in range(len(BROKEN) + 1)}
+
+    more = json.dumps({**impression(len(BROKEN) + 1), "zone": "b", "[viewers]": 3})
+    file.write_text(more, encoding="utf-8")
+    line.run("produce", "--topic", "ad_impressions", "--file", str(file), "--format", "raw")
+    said = " ".join(line.run("ingest", "--once").stdout.split())
+    assert "ad_impressions has what the contract does not know, and was let pass: " in said
+    assert said.endswith("let pass: [viewers]; zone")
 
 
 def test_lines_that_cannot_be_framed_fail_a_strict_feed(

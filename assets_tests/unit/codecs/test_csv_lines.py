@@ -151,6 +151,47 @@ def test_quoted_line_breaks_belong_to_the_field() -> None:
     assert batch.frame["click_id"].to_list() == ["a\nb", 'c\r\n"d",', "k1"]
 
 
+@pytest.mark.parametrize("padding", ["x" * 200_000, '"' * 200_000, "\r\n" * 100_000])
+def test_a_long_field_of_several_lines_does_not_stop_the_line(padding: str) -> None:
+    """The csv module raises at a field of more than 131,072 characters."""
+    long = f"a\n{padding}"
+    batch = decode(line(), line(click_id=long), line())
+    assert batch.rejects.is_empty()
+    assert batch.frame["click_id"].to_list() == ["k1", long, "k1"]
+
+
+def test_what_other_readers_of_csv_stumble_over_is_read_or_refused() -> None:
+    sound = [line(click_id=text) for text in ("a\0b", "a\u2028b", "a\x85\x0b\x0cb", "#k1", "'k1'")]
+    batch = decode(line(), *sound, line())
+    assert batch.rejects.is_empty()
+    assert batch.frame["click_id"].str.len_chars().to_list() == [2, 3, 3, 5, 3, 4, 2]
+    odd = [
+        b" " + line().replace(b"click", b'"click"', 1),
+        line() + b"\r",
+        line().replace(b",", b";"),
+        line().replace(b",", b"\t"),
+        line().decode().encode("utf-16"),
+        ",".join(CSV_COLUMNS_BY_VERSION[1]).encode(),
+        b'"',
+        b'""',
+        b"," * 1_000_000,
+        line(click_id='"' * 100_000).replace(b'""', b'"', 1),
+    ]
+    codes = [only_reject(message)["reason_code"] for message in odd]
+    assert codes == [
+        "malformed_csv",
+        "malformed_csv",
+        "malformed_csv",
+        "malformed_csv",
+        "invalid_encoding",
+        "wrong_type",
+        "malformed_csv",
+        "wrong_column_count",
+        "wrong_column_count",
+        "malformed_csv",
+    ]
+
+
 def test_an_empty_series_gives_empty_frames() -> None:
     batch = decode()
     assert batch.frame.schema == CSV_SCHEMA

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import base64
 import json
 import multiprocessing
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ from adx_platform.codecs.registry import (
     open_registry,
 )
 from adx_platform.settings import RegistrySettings, load_settings
+from assets_tests.servers.schema_registry import confluent_server
 
 SCHEMA = '{"type": "record", "name": "R", "fields": []}'
 OTHER = '{"type": "record", "name": "S", "fields": []}'
@@ -97,89 +93,6 @@ def test_two_processes_may_register_at_once(tmp_path: Path) -> None:
     assert sorted(path.suffix for path in (tmp_path / "schemas").iterdir()) == [".avsc"] * 15
 
 
-class _ConfluentServer(ThreadingHTTPServer):
-    """The part of the Confluent API that the platform uses."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.schemas: list[str] = []
-        self.by_subject: dict[str, int] = {}
-        self.requests: list[str] = []
-        self.credentials: str | None = None
-        self.broken_with: int | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _ConfluentServer
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def _answer(self, status: int, body: object) -> None:
-        payload = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
-        self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def _refused(self) -> bool:
-        self.server.requests.append(f"{self.command} {self.path.partition('?')[0]}")
-        if self.server.broken_with is not None:
-            self._answer(self.server.broken_with, {"error_code": 50001, "message": "broken"})
-            return True
-        wanted = self.server.credentials
-        if wanted is not None:
-            expected = "Basic " + base64.b64encode(wanted.encode()).decode()
-            if self.headers.get("Authorization") != expected:
-                self._answer(401, {"error_code": 401, "message": "Unauthorized"})
-                return True
-        return False
-
-    def do_GET(self) -> None:
-        if self._refused():
-            return
-        path = self.path.partition("?")[0]
-        if path == "/subjects":
-            self._answer(200, sorted(self.server.by_subject))
-            return
-        number = int(path.rpartition("/")[2])
-        if not 1 <= number <= len(self.server.schemas):
-            self._answer(404, {"error_code": 40403, "message": "Schema not found"})
-            return
-        self._answer(200, {"schema": self.server.schemas[number - 1]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self._refused():
-            return
-        if "incompatible" in body["schema"]:
-            self._answer(409, {"error_code": 409, "message": "Schema is incompatible"})
-            return
-        if body["schema"] not in self.server.schemas:
-            self.server.schemas.append(body["schema"])
-        number = self.server.schemas.index(body["schema"]) + 1
-        self.server.by_subject[self.path.split("/")[2]] = number
-        self._answer(200, {"id": number})
-
-
-@contextmanager
-def confluent_server() -> Iterator[_ConfluentServer]:
-    server = _ConfluentServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def test_a_server_is_asked_once_per_schema() -> None:
     with confluent_server() as server:
         registry = ConfluentSchemaRegistry(RegistrySettings(url=server.url))
@@ -195,6 +108,14 @@ def test_an_id_the_server_does_not_have_is_unknown() -> None:
         registry = ConfluentSchemaRegistry(RegistrySettings(url=server.url))
         with pytest.raises(UnknownSchemaIdError, match="7"):
             registry.schema(7)
+
+
+def test_an_address_without_a_registry_is_no_verdict_on_a_message() -> None:
+    with confluent_server() as server:
+        registry = ConfluentSchemaRegistry(RegistrySettings(url=f"{server.url}/elsewhere"))
+        with pytest.raises(RegistryError, match="ADX_REGISTRY__URL") as caught:
+            registry.schema(7)
+        assert not isinstance(caught.value, UnknownSchemaIdError)
 
 
 def test_a_refused_schema_says_why() -> None:

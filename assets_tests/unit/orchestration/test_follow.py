@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import dagster as dg
 import pytest
 
 from adx_platform.contracts.offsets import OffsetRange
-from adx_platform.contracts.streams import Stream
+from adx_platform.contracts.streams import STREAMS, Stream
 from adx_platform.lake.errors import LakeError
 from adx_platform.orchestration import checks, keys
 from adx_platform.orchestration.assets_lake import lake_assets, topic_specs
@@ -28,6 +29,7 @@ from adx_platform.orchestration.checks_lake import (
     lake_results,
 )
 from adx_platform.orchestration.follow import FollowReporter
+from adx_platform.orchestration.lake_metadata import BatchTotals, layer_metadata
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.follow_state import FollowedBatch, FollowStatus, LaneProgress, Latency
 from adx_platform.pipeline.reports import BatchReport
@@ -55,6 +57,25 @@ def batch(number: int, lane: int = 0, *, p50: float = 1.0) -> FollowedBatch:
         seconds=0.5,
     )
     return FollowedBatch(report, NOW, Latency(p50, p50 * 2, "produced"))
+
+
+def test_what_was_let_pass_is_in_the_metadata_of_the_events_and_stays_short(
+    settings: Settings,
+) -> None:
+    def metadata(layer: str, totals: BatchTotals) -> dict[str, Any]:
+        found = layer_metadata(settings, STREAMS[STREAM], layer, totals)
+        return {name: getattr(value, "value", value) for name, value in found.items()}
+
+    reports = [
+        replace(batch(number).report, noted=("zone", f"made-up-{number:03}"))
+        for number in range(100)
+    ]
+    half = BatchTotals.of(reports[:1])
+    assert metadata("events", half)["noted"] == ["made-up-000", "zone"]
+    assert "noted" not in metadata("raw", half)
+    assert "noted" not in metadata("events", BatchTotals.of([batch(0).report]))
+    half.merge(BatchTotals.of(reports[1:]))
+    assert len(metadata("events", half)["noted"]) == 20
 
 
 class Reports:

@@ -8,6 +8,7 @@ from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.pipeline.reports import (
     disposition_counts,
     late_count,
+    noted_names,
     offset_ranges,
     reason_counts,
 )
@@ -41,3 +42,12 @@ def test_reasons_and_late_rows() -> None:
 
 def test_ranges_become_the_streams_value_type() -> None:
     assert offset_ranges([OffsetRange(1, 2, 3)]) == (OffsetRange(1, 2, 3),)
+
+
+def test_made_up_field_names_do_not_fill_the_report() -> None:
+    assert noted_names(["b", "a", "b"]) == ("a", "b")
+    assert noted_names([]) == ()
+    many = noted_names(f"{number:06}{'x' * 1_000}" for number in range(5_000))
+    assert many[-1] == "and 4,980 more"
+    assert len(many) == 21
+    assert max(map(len, many)) < 100

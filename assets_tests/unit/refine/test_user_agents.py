@@ -112,6 +112,17 @@ def test_no_user_agent_says_nothing_and_order_is_kept() -> None:
     assert told["agent_browser"].to_list()[2] == "Chrome Mobile"
 
 
+@pytest.mark.parametrize("word", ["tizen", "select ", "android ", "(compatible;", "mozilla/5.0"])
+def test_a_user_agent_of_a_megabyte_does_not_stop_the_line(word: str) -> None:
+    """Judged whole, a thousand kilobytes of "tizen" took half an hour."""
+    person = PEOPLE[0][0]
+    long = person + " " + word * (1_000_000 // len(word))
+    # What lies beyond the first 1,024 characters is not looked at.
+    assert agents(pl.Series([long]), ("Fetch/",)).equals(
+        agents(pl.Series([long[:1_024], long[:1_024] + "Googlebot Fetch/1"]), ("Fetch/",))[1]
+    )
+
+
 def test_patterns_as_text_and_as_expressions_agree_with_re() -> None:
     patterns = ("Fetch\\/", "^LCC ", "[wW]get", "a.b", "x\\.y", "(one|two)$", "")
     texts = ["MyFetch/1", "LCC 1", " LCC", "Wget", "axb", "x.y", "xzy", "one", "one ", "none"]
