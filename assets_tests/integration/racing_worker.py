@@ -1,10 +1,12 @@
 """One of several processes that land ranges of the same lane at once; see ``test_lake_s3``.
 
 Plans and commits until it was given as many attempts as asked for, then prints how many succeeded.
+Its rows carry its process id. A store that fails costs it an attempt.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ import polars as pl
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange
-from adx_platform.lake.errors import RangeAlreadyCommitted
+from adx_platform.lake.errors import LakeUnavailable, RangeAlreadyCommitted
 from adx_platform.lake.landing import LandingHandle
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.settings import load_settings
@@ -28,7 +30,7 @@ def frame(start: int) -> pl.DataFrame:
             "partition": [0] * ROWS,
             "offset": range(start, start + ROWS),
             "kafka_timestamp": [datetime(2026, 3, 2, tzinfo=UTC)] * ROWS,
-            "value": [b"x"] * ROWS,
+            "value": [b"%d" % os.getpid()] * ROWS,
         },
         schema_overrides=RAW_SCHEMA,
     )
@@ -43,11 +45,11 @@ def main(topic: str, attempts: int) -> None:
     sys.stdin.readline()
     successes = 0
     for _ in range(attempts):
-        handle = LandingHandle.open(storage, topic)
-        start = handle.committed(TOPIC_ID, 0) or 0
         try:
+            handle = LandingHandle.open(storage, topic)
+            start = handle.committed(TOPIC_ID, 0) or 0
             handle.commit(frame(start), TOPIC_ID, [OffsetRange(0, start, start + ROWS)])
-        except RangeAlreadyCommitted:
+        except (LakeUnavailable, RangeAlreadyCommitted):
             continue
         successes += 1
     sys.stdout.write(f"{successes}\n")

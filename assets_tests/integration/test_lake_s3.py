@@ -143,7 +143,10 @@ def test_four_processes_on_one_lane_have_one_winner_each_time(s3: LakeSettings) 
     assert landed_offsets(storage, "raced") == {("raced", 0): 20 * won}
     snapshot = raw_snapshot(storage, "raced")
     assert snapshot is not None
-    assert snapshot.scan().collect()["offset"].sort().to_list() == list(range(20 * won))
+    rows = snapshot.scan().sort("offset").collect()
+    assert rows["offset"].to_list() == list(range(20 * won))
+    # A range is one worker's as a whole.
+    assert rows.group_by(pl.col("offset") // 20).agg(pl.col("value").n_unique())["value"].max() == 1
 
 
 @pytest.mark.parametrize(

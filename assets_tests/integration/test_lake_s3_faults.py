@@ -7,10 +7,15 @@ says what to do, soon, with the lake as it was.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -26,11 +31,14 @@ from adx_platform.lake.reading import raw_snapshot
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import raw_table
 from adx_platform.settings import LakeSettings
+from assets_tests.integration.racing_worker import ROWS as RACED_ROWS
+from assets_tests.integration.racing_worker import TOPIC_ID as RACED_TOPIC_ID
 from assets_tests.servers.s3_faults import Fault, FaultyS3, Operation
-from assets_tests.servers.seaweedfs import SeaweedFS
+from assets_tests.servers.seaweedfs import ACCESS_KEY, SECRET, SeaweedFS
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
+RACING_WORKER = Path(__file__).with_name("racing_worker.py")
 TOPIC = CLICKS_CONVERSIONS.topic
 TIMEOUT_SECONDS = 1.5
 HANG_SECONDS = 2.5
@@ -140,8 +148,13 @@ HEARD_OF_ALWAYS = (Fault.FORBIDDEN, Fault.RESET_AFTER, Fault.TORN_BODY)
 HEARD_OF = {(Operation.PUT, Fault.TIMEOUT)}
 FOR_A_WHILE = [
     *((operation, fault) for operation in (*WRITTEN, *READ) for fault in Fault
-      if fault not in (Fault.TORN_BODY, Fault.SLOW_BODY)),
-    *((operation, fault) for operation in READ for fault in (Fault.TORN_BODY, Fault.SLOW_BODY)),
+      if fault is not Fault.TORN_BODY),
+    *((operation, Fault.TORN_BODY) for operation in READ),
+]  # fmt: skip
+
+
+LASTING = [
+    f for f in Fault if f not in (Fault.TORN_BODY, Fault.SLOW_BODY, Fault.RESET_AFTER)
 ]  # fmt: skip
 
 
@@ -163,7 +176,7 @@ def test_a_fault_that_passes_costs_nothing(
         assert [*failures, *reads] == []
 
 
-@pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.SLOW_DOWN, Fault.RESET])
+@pytest.mark.parametrize("fault", LASTING)
 @pytest.mark.parametrize("operation", [*WRITTEN, *READ])
 def test_a_fault_that_lasts_is_said_soon_and_leaves_the_lake_as_it_was(
     lake: Lake, proxy: FaultyS3, operation: Operation, fault: Fault
@@ -182,6 +195,58 @@ def test_a_fault_that_lasts_is_said_soon_and_leaves_the_lake_as_it_was(
     proxy.mend()
     lake.land(lake.end + ROWS)
     assert lake.stored() == (lake.end + ROWS, list(range(lake.end + ROWS)))
+
+
+def test_two_workers_on_one_lane_have_one_winner_each_time_while_the_store_fails(
+    seaweedfs: SeaweedFS, proxy: FaultyS3
+) -> None:
+    """A commit that happened and was not heard of is nobody else's, and its loser left nothing."""
+    name = f"faulty-race-{uuid.uuid4().hex}"
+    store = seaweedfs.settings(name)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ADX_")} | {
+        "ADX_LAKE__URI": str(store.uri),
+        "ADX_LAKE__S3_ENDPOINT": proxy.endpoint,
+        "ADX_LAKE__S3_ACCESS_KEY_ID": ACCESS_KEY,
+        "ADX_LAKE__S3_SECRET_ACCESS_KEY": SECRET,
+        "ADX_LAKE__S3_ALLOW_HTTP": "true",
+        "ADX_LAKE__S3_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+    }
+    with ExitStack() as running:
+        workers = [
+            running.enter_context(
+                subprocess.Popen(
+                    [sys.executable, str(RACING_WORKER), TOPIC, "12"],
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(2)
+        ]
+        for worker in workers:
+            running.callback(worker.kill)
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        proxy.break_at_random(0.05, [Fault.SLOW_DOWN, Fault.RESET, Fault.RESET_AFTER], seed=7)
+        outcomes = [worker.communicate("go\n", timeout=240) for worker in workers]
+        assert proxy.mend() > 0
+    assert [worker.returncode for worker in workers] == [0, 0], [errors for _, errors in outcomes]
+    told = sum(int(output) for output, _ in outcomes)
+
+    direct = LakeStorage.at(str(store.uri), store)
+    snapshot = raw_snapshot(direct, TOPIC)
+    assert snapshot is not None
+    rows = snapshot.collect(snapshot.scan().select("offset", "value")).sort("offset")
+    # Whoever was not told of its own success plans anew from the next offset.
+    assert told > 0
+    assert rows.height >= RACED_ROWS * told
+    assert rows["offset"].to_list() == list(range(rows.height))
+    assert snapshot.next_offset(RACED_TOPIC_ID, 0) == rows.height
+    per_range = rows.group_by(pl.col("offset") // RACED_ROWS).agg(pl.col("value").n_unique())
+    assert per_range["value"].to_list() == [1] * (rows.height // RACED_ROWS)
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if f not in (Fault.TORN_BODY, Fault.SLOW_BODY)])

@@ -61,7 +61,7 @@ class Fault(StrEnum):
     TIMEOUT = "timeout"
     """The store has not heard of it, and nobody answers."""
     SLOW_BODY = "slow body"
-    """The answer is right, and comes in pieces."""
+    """The answer is right, and comes in pieces; what was sent is taken in pieces as well."""
     TORN_BODY = "torn body"
     """The answer ends halfway."""
     RESET_AFTER = "reset after"
@@ -204,11 +204,12 @@ def _handler(state: _State) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
         def do(self) -> None:
-            body = self._body()
             if self.path == _CONTROL:
-                self._answer(200, {}, json.dumps(state.obey(json.loads(body))).encode())
+                order = json.loads(self._body())
+                self._answer(200, {}, json.dumps(state.obey(order)).encode())
                 return
             fault = state.fault_for(operation_of(self.command, self.path))
+            body = self._body(slowly=fault is Fault.SLOW_BODY)
             if fault is Fault.RESET:
                 self._drop()
             elif fault is Fault.TIMEOUT:
@@ -221,7 +222,7 @@ def _handler(state: _State) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do  # noqa: N815 - names of the server's
 
-        def _body(self) -> bytes:
+        def _body(self, *, slowly: bool = False) -> bytes:
             if self.headers.get("transfer-encoding", "").lower() == "chunked":
                 pieces = []
                 while size := int(self.rfile.readline().split(b";")[0], 16):
@@ -229,7 +230,15 @@ def _handler(state: _State) -> type[BaseHTTPRequestHandler]:
                     self.rfile.readline()
                 self.rfile.readline()
                 return b"".join(pieces)
-            return self.rfile.read(int(self.headers.get("content-length", 0)))
+            length = int(self.headers.get("content-length", 0))
+            if not slowly or not length:
+                return self.rfile.read(length)
+            size = -(-length // _SLOW_PIECES)
+            pieces = []
+            for start in range(0, length, size):
+                pieces.append(self.rfile.read(min(size, length - start)))
+                time.sleep(_SLOW_SECONDS / _SLOW_PIECES)
+            return b"".join(pieces)
 
         def _forward(self, body: bytes, fault: Fault | None) -> None:
             connection = http.client.HTTPConnection(state.store, timeout=60)
