@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assets_tests.faults.programme import Programme, Result
+from assets_tests.faults.sequence import STREAM
 from assets_tests.servers.java import java_runtime
 from assets_tests.servers.kafka import POM, ApacheKafka, Ports
 from assets_tests.servers.ports import free_port
@@ -69,6 +71,7 @@ def faults(
             lambda: programme.outages(
                 max(2, kills // 20), lambda: kafka.kill(1), kafka.restart_killed
             ),
+            lambda: _with_leaders(programme, max(2, kills // 20)),
             lambda: programme.zombies(max(2, kills // 10)),
             lambda: programme.doubled(max(2, kills // 10)),
             lambda: _with_store(programme, seed),
@@ -125,11 +128,26 @@ def _with_store(programme: Programme, seed: int) -> Result:
         return programme.store_faults(through, direct, workers=500, happened=proxy.mend)
 
 
+def _with_leaders(programme: Programme, times: int) -> Result:
+    """The same messages on three brokers."""
+    with _kafka(brokers=3) as kafka:
+        settings = kafka.settings(partitions_per_topic=PARTITIONS, lanes_per_topic=LANES)
+        led = replace(programme, kafka=settings)
+        led.fill()
+
+        def mend() -> None:
+            kafka.restart_killed()
+            kafka.wait_until_in_sync(STREAM)
+
+        mend()
+        return led.leader_changes(times, lambda: kafka.kill(kafka.leader(STREAM, 0)), mend)
+
+
 @contextmanager
-def _kafka() -> Iterator[ApacheKafka]:
+def _kafka(brokers: int = 1) -> Iterator[ApacheKafka]:
     with tempfile.TemporaryDirectory(prefix="adx-kafka-") as folder:
-        ports = Ports(free_port(), free_port(), free_port())
-        kafka = ApacheKafka(java_runtime(POM, Path(folder)), Path(folder), [ports], heap="512m")
+        ports = [Ports(free_port(), free_port(), free_port()) for _ in range(brokers)]
+        kafka = ApacheKafka(java_runtime(POM, Path(folder)), Path(folder), ports, heap="512m")
         try:
             kafka.start()
             yield kafka

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -25,11 +26,13 @@ from deltalake import DeltaTable
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.settings import KafkaSettings, LakeSettings, load_settings
 from adx_platform.streams.admin import KafkaAdmin
+from adx_platform.streams.errors import UnknownTopic
 from adx_platform.streams.producer import produce
 from assets_tests.faults.sequence import STREAM, Score, messages, score
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _WAIT_SECONDS: Final = 300.0
+_GONE_SECONDS: Final = 60.0
 _OUTAGE_SECONDS: Final = 2.0
 _STORE_COMMITS: Final = 24
 
@@ -174,8 +177,15 @@ class Programme:
     def fill(self) -> None:
         """Make the topic and send every message."""
         with KafkaAdmin(self.kafka) as admin:
+            # Tests share their brokers: what is there already is of another one.
+            with suppress(UnknownTopic):
+                admin.delete_topics([STREAM])
+            deadline = time.monotonic() + _GONE_SECONDS
             # Their times are of March: the default retention would delete them at once.
-            admin.create_topics([STREAM], config={"retention.ms": "-1"})
+            while not admin.create_topics([STREAM], config={"retention.ms": "-1"}):
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the old topic does not go away")
+                time.sleep(0.1)
         produce(self.kafka, STREAM, messages(self.partitions, self.per_partition))
 
     def kills(self, times: int, within: float) -> Result:
@@ -234,6 +244,45 @@ class Programme:
                 if self._count(result, worker, back_at):
                     back_at = None
         return self._finished(result, environment, back_at)
+
+    def leader_changes(
+        self, times: int, kill: Callable[[], None], mend: Callable[[], None]
+    ) -> Result:
+        """The leader of a partition dies while a worker drains, and others lead from then on.
+
+        Recovery counts from the kill: the dead broker comes back only after the next commit.
+
+        Args:
+            times: kills; fewer if the topic is drained before.
+            kill: kills a leader; the others hold all there is.
+            mend: starts it again, and returns when it has caught up.
+        """
+        result = Result("leader killed")
+        environment = self._environment("leaders")
+        while result.times < times:
+            with Worker(environment) as worker:
+                if not worker.wait_for("ready"):
+                    result.ended += 1
+                    continue
+                runs = True
+                while runs and not worker.is_done and result.times < times:
+                    runs = worker.listen(self.rng.uniform(0.2, 1.0))
+                    if not runs or worker.is_done:
+                        break
+                    kill()
+                    killed_at = time.monotonic()
+                    result.times += 1
+                    before = worker.committed
+                    while runs and worker.committed == before:
+                        if time.monotonic() - killed_at > _WAIT_SECONDS:
+                            raise TimeoutError("no commit since the leader was killed")
+                        runs = worker.listen(0.2)
+                    self._count(result, worker, killed_at)
+                    mend()
+                if worker.is_done:
+                    break
+                result.ended += not runs
+        return self._finished(result, environment, None)
 
     def zombies(self, times: int) -> Result:
         """A worker is stopped (SIGSTOP) at work, another takes over, and the first wakes up."""

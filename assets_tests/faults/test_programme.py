@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.settings import load_settings
 from assets_tests.faults.programme import Programme, Result
-from assets_tests.faults.sequence import score
+from assets_tests.faults.sequence import STREAM, score
 from assets_tests.servers.kafka import ApacheKafka
 
 pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -44,6 +45,26 @@ def test_killed_workers_lose_and_double_nothing(programme: Programme) -> None:
     assert result.in_vain is not None
     assert 0 <= result.in_vain < 1
     assert result.recoveries
+
+
+def test_leaders_that_die_lose_and_double_nothing(
+    kafka_cluster: ApacheKafka, tmp_path: Path
+) -> None:
+    settings = kafka_cluster.settings(partitions_per_topic=PARTITIONS, lanes_per_topic=2)
+    programme = Programme(settings, tmp_path, PER_PARTITION, 100, random.Random(SEED))
+    programme.fill()
+    kafka_cluster.wait_until_in_sync(STREAM)
+
+    def mend() -> None:
+        kafka_cluster.restart_killed()
+        kafka_cluster.wait_until_in_sync(STREAM)
+
+    result = programme.leader_changes(
+        2, lambda: kafka_cluster.kill(kafka_cluster.leader(STREAM, 0)), mend
+    )
+    assert_perfect(result)
+    assert len(result.recoveries) == result.times
+    assert result.ended == 0
 
 
 def test_zombies_and_doubled_ticks_lose_and_double_nothing(programme: Programme) -> None:

@@ -102,6 +102,15 @@ def test_a_broken_message_is_rejected_and_its_neighbours_are_not(message: bytes,
     assert batch.frame.tail(2).drop("row").equals(expected)
 
 
+def test_a_message_that_ends_anywhere_is_rejected_and_its_neighbours_are_not() -> None:
+    (whole,) = requests(OPENRTB)
+    cut = [whole[:end] for end in range(5, len(whole))]
+    batch = decoded([whole, *cut, whole])
+    assert batch.frame["row"].to_list() == [0, len(cut) + 1]
+    assert set(batch.rejects["reason_code"]) == {"malformed_avro"}
+    assert batch.rejects.height == len(cut)
+
+
 def test_all_broken_messages_together() -> None:
     batch = decoded([*GOOD, *(message for message, _ in BROKEN.values()), *GOOD])
     assert batch.rejects["reason_code"].to_list() == [code for _, code in BROKEN.values()]

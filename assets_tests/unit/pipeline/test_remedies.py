@@ -10,11 +10,16 @@ import pytest
 from deltalake import DeltaTable
 
 from adx_platform.contracts.offsets import OffsetRange
+from adx_platform.contracts.streams import AD_IMPRESSIONS
+from adx_platform.lake.reading import events_snapshot
 from adx_platform.lake.restatements import list_restatements
+from adx_platform.pipeline import reprocess as reprocess_module
+from adx_platform.pipeline.hours import TimeOf, backfill_hours
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.remedies import ImpossibleRemedy, carry_out
 from adx_platform.pipeline.replay import replay_rejects
+from adx_platform.pipeline.reprocess import reprocess_range
 from adx_platform.quality.incidents.model import Action, Remedy
 
 from .conftest import MemoryBroker
@@ -69,6 +74,53 @@ def test_only_rejects_with_raw_bytes_are_replayed(with_rejects: Platform) -> Non
     assert replay_rejects(with_rejects, STREAM, start=noon).before == {"malformed_json": 20}
     with pytest.raises(ValueError, match="no reason code 'bad_luck'"):
         replay_rejects(with_rejects, STREAM, reasons=["bad_luck"])
+
+
+def stored(platform: Platform) -> dict[tuple[int, int], list[str]]:
+    """The dispositions of every row of every offset."""
+    events = events_snapshot(platform.storage, STREAM, AD_IMPRESSIONS.events_schema)
+    assert events is not None
+    rows = events.collect(events.scan().select("partition", "offset", "disposition"))
+    found: dict[tuple[int, int], list[str]] = {}
+    for partition, offset, disposition in rows.iter_rows():
+        found.setdefault((partition, offset), []).append(disposition)
+    return found
+
+
+@pytest.mark.parametrize("instant", ["reprocess.announced", "reprocess.before_commit"])
+def test_a_record_has_one_fate_however_it_is_replayed(
+    with_rejects: Platform, monkeypatch: pytest.MonkeyPatch, instant: str
+) -> None:
+    """By reason, by range and by time, over each other, and each in the middle of another."""
+    mended = {(0, n): ["accepted"] for n in range(10)}
+    others = {(p, n): ["rejected"] for p in (1, 2) for n in range(10)}
+    assert stored(with_rejects) == {place: ["rejected"] for place in mended} | others
+    fixed = tolerant(with_rejects)
+    ways = [
+        lambda: replay_rejects(fixed, STREAM),
+        lambda: reprocess_range(fixed, STREAM, [OffsetRange(0, 2, 7)], reason="range"),
+        lambda: backfill_hours(
+            fixed, STREAM, TEN, TEN.replace(hour=23), by=TimeOf.KAFKA, reason="t"
+        ),
+        lambda: ingest_lane(fixed, STREAM, 0),
+    ]
+    inside = list(ways)
+
+    def at(reached: str) -> None:
+        if reached == instant and inside:
+            inside.pop()()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reprocess_module, "reach", at)
+        for way in ways[:3]:
+            way()
+            assert stored(with_rejects) == mended | others
+    assert inside == []
+    # What the unmended platform makes of it is its own word again, and again only one.
+    replay_rejects(with_rejects, STREAM)
+    reprocess_range(with_rejects, STREAM, [OffsetRange(0, 0, 5)], reason="unmended")
+    unmended = {(0, n): ["rejected"] for n in range(5)}
+    assert stored(with_rejects) == mended | unmended | others
 
 
 def test_ranges_are_refined_again(with_rejects: Platform) -> None:

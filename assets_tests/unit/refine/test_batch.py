@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from adx_platform.contracts.frames import contract_model
 from adx_platform.refine.batch import refine_batch
 from adx_platform.refine.context import RefineContext
+from adx_platform.settings import RefineSettings
 
 Maker = Callable[..., bytes]
 Raw = Callable[..., pl.DataFrame]
@@ -326,6 +327,40 @@ def test_late_is_judged_against_the_broker(
     rows = rows_of("ad_impressions", context_of, raw_of(messages))
     assert [row["is_late"] for row in rows] == [False, True, False]
     assert [row["lateness_seconds"] for row in rows] == [3600, 3600, 0]
+
+
+def test_a_unit_is_by_contract_and_is_not_guessed(
+    context_of: Contexts, raw_of: Raw, impression_of: Maker
+) -> None:
+    """Seconds, milliseconds and nanoseconds are read as the microseconds that they are not."""
+    now_us = int(datetime(2026, 9, 21, 12, tzinfo=UTC).timestamp() * 1_000_000)
+    times = (now_us, now_us // 1_000_000, now_us // 1_000, now_us * 1_000)
+    raw = raw_of([impression_of(event_id=f"e{n}", ts=ts) for n, ts in enumerate(times)])
+    assert [row["reason_code"] for row in rows_of("ad_impressions", context_of, raw)] == [
+        None,
+        "event_too_old",
+        "event_too_old",
+        "event_in_future",
+    ]
+
+
+def test_a_clock_that_is_ahead_makes_nobody_else_late(
+    context_of: Contexts, raw_of: Raw, impression_of: Maker
+) -> None:
+    """Nothing but the broker's time moves the bound, whatever the events before said."""
+    base = int(datetime(2026, 9, 21, 12, tzinfo=UTC).timestamp() * 1_000_000)
+    tolerance = RefineSettings().future_tolerance // timedelta(microseconds=1)
+    shifts = [tolerance, tolerance + 1, 2**62 - base, -1, -3_600_000_000]
+    raw = raw_of([impression_of(event_id=f"e{n}", ts=base + s) for n, s in enumerate(shifts)])
+    rows = rows_of("ad_impressions", context_of, raw)
+    assert [row["reason_code"] for row in rows] == [
+        None,
+        "event_in_future",
+        "event_in_future",
+        None,
+        None,
+    ]
+    assert [row["is_late"] for row in rows if row["disposition"] == "accepted"] == [False] * 3
 
 
 def test_a_frame_of_another_shape_is_refused(context_of: Contexts, raw_of: Raw) -> None:
