@@ -6,12 +6,14 @@ Over TLS with SASL/SCRAM, as such clusters are run.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from adx_platform.pipeline.ingest import ingest_lane
+from adx_platform.pipeline.lags import lags
 from adx_platform.pipeline.reports import BatchReport
 from adx_platform.streams.producer import OutgoingMessage
 from assets_tests.integration.kafka_line import TOPIC, KafkaLine, impression, message
@@ -21,6 +23,7 @@ pytestmark = [pytest.mark.java, pytest.mark.slow]
 
 PARTITIONS = 3
 COUNT = 6_000
+OUTAGE_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -89,3 +92,22 @@ def test_a_leader_that_dies_between_two_batches_of_a_run_costs_nothing(
     ingest_lane(line.platform, TOPIC, 0, on_batch=after)
     assert len(batches) == COUNT // 500
     require_everything_once(line)
+
+
+def test_all_brokers_that_die_and_come_back_cost_nothing_but_the_time(
+    line: KafkaLine, cluster: ApacheKafka
+) -> None:
+    with line.following() as followed:
+        line.send(message(number, number % PARTITIONS) for number in range(COUNT // 2))
+        followed.wait_for(COUNT // 6)
+        cluster.stop()
+        time.sleep(OUTAGE_SECONDS)
+        cluster.restart_killed()
+        cluster.wait_until_in_sync(TOPIC)
+        line.send(message(number, number % PARTITIONS) for number in range(COUNT // 2, COUNT))
+        followed.wait_for(COUNT)
+    require_everything_once(line)
+    assert [lag.behind for lag in lags(line.platform, TOPIC)] == [0] * PARTITIONS
+    # It was said, and so was its end.
+    assert followed.troubles
+    assert followed.troubles[-1].over_at is not None
