@@ -14,6 +14,7 @@ import typer
 from adx_platform.cli.errors import WrongUsage
 from adx_platform.cli.follow import follow as follow_until_told
 from adx_platform.cli.inputs import (
+    FromBrokerOption,
     checked_settings,
     known_streams,
     opened_platform,
@@ -22,7 +23,7 @@ from adx_platform.cli.inputs import (
 from adx_platform.cli.output import print_json, progress_bar, stdout, table
 from adx_platform.contracts.dispositions import Disposition
 from adx_platform.contracts.offsets import OffsetRange
-from adx_platform.pipeline.hours import TimeOf, backfill_hours, parse_hour
+from adx_platform.pipeline.hours import HoursReport, TimeOf, backfill_hours, parse_hour
 from adx_platform.pipeline.ingest import BatchReport, ingest_lane
 from adx_platform.pipeline.reprocess import reprocess_range
 
@@ -142,6 +143,7 @@ def reprocess(
     by: Annotated[
         TimeOf, typer.Option(help="Whether hours are the broker's or the events' own.")
     ] = TimeOf.KAFKA,
+    from_broker: FromBrokerOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Refine a past range again from its landed bytes, replacing exactly that range.
@@ -153,14 +155,24 @@ def reprocess(
     if from_time is not None and to_time is not None:
         if (partition, start, end) != (None, None, None):
             raise WrongUsage("say either offsets or hours, not both")
-        _reprocess_hours(stream, from_time, to_time, by, reason, as_json=as_json)
+        hours = parse_hour(from_time), parse_hour(to_time)
+        found = backfill_hours(
+            opened_platform(), stream, *hours, by=by, reason=reason, from_broker=from_broker
+        )
+        _print_hours(found, as_json=as_json)
         return
     if partition is None or start is None or end is None:
         raise WrongUsage("say which range: --partition, --start and --end, or --from and --to")
     if end <= start:
         raise WrongUsage(f"--end {end} must be greater than --start {start}")
     platform = opened_platform()
-    report = reprocess_range(platform, stream, [OffsetRange(partition, start, end)], reason=reason)
+    report = reprocess_range(
+        platform,
+        stream,
+        [OffsetRange(partition, start, end)],
+        reason=reason,
+        from_broker=from_broker,
+    )
     if as_json:
         print_json({"revision": report.revision, "counts": report.counts})
         return
@@ -168,11 +180,7 @@ def reprocess(
     stdout.print(table("Now", ("disposition", "rows"), sorted(report.counts.items())))
 
 
-def _reprocess_hours(
-    stream: str, from_time: str, to_time: str, by: TimeOf, reason: str, *, as_json: bool
-) -> None:
-    start, end = parse_hour(from_time), parse_hour(to_time)
-    report = backfill_hours(opened_platform(), stream, start, end, by=by, reason=reason)
+def _print_hours(report: HoursReport, *, as_json: bool) -> None:
     if as_json:
         print_json({"revisions": report.revisions, "before": report.before, "counts": report.after})
         return

@@ -6,12 +6,23 @@ reading the settings themselves (``settings``), or errors that come up on the wa
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from adx_platform.cli.errors import WrongUsage
 from adx_platform.cli.output import stderr
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.settings import Settings, current_settings
+
+FromBrokerOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-broker", help="Read from the broker what is past the landing's retention."
+    ),
+]
 
 
 def known_streams(wanted: list[str] | None) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from adx_platform.cli.inputs import known_streams, opened_platform
+from adx_platform.cli.inputs import FromBrokerOption, known_streams, opened_platform
 from adx_platform.cli.output import print_json, stdout, table
 from adx_platform.contracts.dispositions import ReasonCode
 from adx_platform.pipeline.hours import parse_hour
@@ -117,6 +117,7 @@ def replay(
     ] = None,
     to_time: Annotated[str | None, typer.Option("--to", help="Only messages before.")] = None,
     *,
+    from_broker: FromBrokerOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Refine rejected records again, after a fix, and say what came of them.
@@ -130,6 +131,7 @@ def replay(
         reasons=[reason] if reason is not None else [],
         start=None if from_time is None else parse_hour(from_time),
         end=None if to_time is None else parse_hour(to_time),
+        from_broker=from_broker,
     )
     if as_json:
         print_json({**asdict(report), "mended": report.mended})

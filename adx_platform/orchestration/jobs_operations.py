@@ -31,6 +31,7 @@ REPLAY_OP: Final = "refine_rejects_again"
 
 _DEFAULT_STREAM = "ad_impressions"
 _HOUR = "UTC, as 2026-03-02T10 or 2026-03-02T10:30"
+_FROM_BROKER = "read from the broker what is past the landing's retention"
 _OPERATION_TAGS = {"adx/operation": "true"}
 
 
@@ -43,6 +44,7 @@ class BackfillConfig(dg.Config):
     by: str = Field(
         default="kafka", description="kafka: when the broker got it; event: when it happened"
     )
+    from_broker: bool = Field(default=False, description=_FROM_BROKER)
 
 
 class ReplayConfig(dg.Config):
@@ -54,6 +56,7 @@ class ReplayConfig(dg.Config):
     )
     start: str = Field(default="", description=f"only messages from here on, {_HOUR}; empty: all")
     end: str = Field(default="", description=f"only messages before this, {_HOUR}; empty: all")
+    from_broker: bool = Field(default=False, description=_FROM_BROKER)
 
 
 def operation_jobs(
@@ -104,6 +107,7 @@ def _backfill_job() -> dg.JobDefinition:
                 _required(config.end, "end"),
                 by=TimeOf(config.by),
                 reason=f"backfill of {config.start} to {config.end} by {config.by} time",
+                from_broker=config.from_broker,
             )
         context.log.info(report.explain())
         context.add_output_metadata(
@@ -143,6 +147,7 @@ def _replay_job() -> dg.JobDefinition:
                 reasons=[config.reason] if config.reason else [],
                 start=_optional(config.start),
                 end=_optional(config.end),
+                from_broker=config.from_broker,
             )
         context.log.info(report.explain())
         context.add_output_metadata(

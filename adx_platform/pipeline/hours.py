@@ -142,9 +142,18 @@ def offsets_between(
 
 
 def backfill_hours(
-    platform: Platform, stream: str, start: datetime, end: datetime, *, by: TimeOf, reason: str
+    platform: Platform,
+    stream: str,
+    start: datetime,
+    end: datetime,
+    *,
+    by: TimeOf,
+    reason: str,
+    from_broker: bool = False,
 ) -> HoursReport:
-    """Refine a span of time again; see :func:`offsets_between` for the arguments.
+    """Refine a span of time again.
+
+    For the arguments see :func:`offsets_between`, and :func:`reprocess_range` for the last two.
 
     Raises:
         ValueError: there is no such stream.
@@ -161,7 +170,14 @@ def backfill_hours(
     return HoursReport(
         stream,
         tuple(
-            reprocess_range(platform, stream, spans, reason=reason, topic_id=topic_id)
+            reprocess_range(
+                platform,
+                stream,
+                spans,
+                reason=reason,
+                topic_id=topic_id,
+                from_broker=from_broker,
+            )
             for topic_id, spans in ranges.items()
         ),
     )

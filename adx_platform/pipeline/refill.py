@@ -65,6 +65,7 @@ def refill(
     *,
     landing: Snapshot,
     refined: Snapshot | None,
+    whatever_age: bool = False,
 ) -> Refill:
     """Raw rows for as much of ``missing`` as can be had; the broker is asked only if it is needed.
 
@@ -75,6 +76,7 @@ def refill(
         missing: landed offsets without a row.
         landing: the landing without the damaged files.
         refined: the events without the damaged files; null where nothing was refined.
+        whatever_age: messages past the landing's retention too, which are not to be landed.
 
     Raises:
         TopicReplaced: the broker's records are not those that were landed; nothing may be used.
@@ -100,7 +102,8 @@ def refill(
         known.filter(pl.col("gap_length").is_null()).with_columns(partition=missing.partition)
     )
     found = _without_messages(found, messages)
-    found = _young_enough(platform, found, known, refined, topic_id)
+    if not whatever_age:
+        found = _young_enough(platform, found, known, refined, topic_id)
     lacking = without_ranges([missing], stored_spans(found))
     gone = without_ranges(lacking, messages)
     return Refill(found, without_ranges(lacking, gone), gone)

@@ -21,6 +21,7 @@ from adx_platform.lake.ranges import stored_spans
 from adx_platform.lake.reading import Snapshot, events_snapshot, raw_snapshot
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.reprocess import restate, resume_restatements
+from adx_platform.pipeline.rereading import first_at_broker
 
 # Refining a few rows between two rejects again costs less than a restatement of its own.
 _NEAR: Final = 1_000
@@ -72,19 +73,22 @@ def replay_rejects(
     reasons: Collection[str] = (),
     start: datetime | None = None,
     end: datetime | None = None,
+    from_broker: bool = False,
 ) -> ReplayReport:
     """Refine the rejects of a stream again, with the rows between them.
 
     Args:
-        platform: the opened parts; no broker is needed.
+        platform: the opened parts; no broker is needed but for ``from_broker``.
         stream: name of the stream.
         reasons: only rejects of these reason codes; empty: of any.
         start: only messages that the broker got at or after this instant, UTC.
         end: only messages that the broker got before this instant, UTC.
+        from_broker: read from the broker what the landing no longer has.
 
     Raises:
         ValueError: no such stream or reason code.
         LakeError: the lake failed; what was announced is resumed by the next run.
+        StreamError: with ``from_broker``, the broker failed or has another topic.
     """
     known = stream_named(stream)
     unknown = sorted(set(reasons) - set(ReasonCode))
@@ -97,14 +101,16 @@ def replay_rejects(
     if events is None:
         return ReplayReport(stream, {}, {}, 0, ())
     rejects = _rejects(events, reasons, start, end)
-    landed = _with_raw_bytes(platform, known, rejects)
+    landed = _with_raw_bytes(platform, known, rejects, from_broker=from_broker)
     revisions = []
     for (topic_id,), mine in sorted(landed.group_by("topic_id"), key=lambda item: str(item[0])):
         ranges = join_near(
             stored_spans(mine.with_columns(gap_length=pl.lit(None, pl.Int64))), _NEAR
         )
         reason = f"replay of {', '.join(sorted(reasons)) or 'rejects'}"
-        done = restate(platform, known, str(topic_id), ranges, reason=reason)
+        done = restate(
+            platform, known, str(topic_id), ranges, reason=reason, from_broker=from_broker
+        )
         revisions += [item.revision for item in done]
     return ReplayReport(
         stream=stream,
@@ -128,7 +134,9 @@ def _rejects(
     return events.collect(rows.select(*_PLACE, "reason_code"))
 
 
-def _with_raw_bytes(platform: Platform, stream: Stream, rejects: pl.DataFrame) -> pl.DataFrame:
+def _with_raw_bytes(
+    platform: Platform, stream: Stream, rejects: pl.DataFrame, *, from_broker: bool
+) -> pl.DataFrame:
     landing = raw_snapshot(platform.storage, stream.topic)
     if landing is None or rejects.is_empty():
         return rejects.clear()
@@ -136,7 +144,20 @@ def _with_raw_bytes(platform: Platform, stream: Stream, rejects: pl.DataFrame) -
     kept = landing.collect(
         landing.scan().filter(pl.col("offset").is_between(*bounds)).select(_PLACE)
     )
-    return rejects.join(kept, on=_PLACE, how="semi")
+    landed = rejects.join(kept, on=_PLACE, how="semi")
+    if not from_broker:
+        return landed
+    rest = rejects.join(kept, on=_PLACE, how="anti")
+    there = [
+        rest.filter(
+            pl.col("topic_id") == topic_id,
+            pl.col("partition") == partition,
+            pl.col("offset") >= begin,
+        )
+        for topic_id in rest["topic_id"].unique().sort().to_list()
+        for partition, begin in first_at_broker(platform, stream, topic_id).items()
+    ]
+    return pl.concat([landed, *there])
 
 
 def _now(platform: Platform, stream: Stream, replayed: pl.DataFrame) -> dict[str, int]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -20,7 +21,12 @@ from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.contracts.streams import Stream, stream_named
 from adx_platform.faultpoints import reach
-from adx_platform.lake.errors import LakeError, RangeAlreadyCommitted, RawPastRetention
+from adx_platform.lake.errors import (
+    CommitContention,
+    LakeError,
+    RangeAlreadyCommitted,
+    RawPastRetention,
+)
 from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.reading import Snapshot, events_snapshot, raw_snapshot
 from adx_platform.lake.restatements import Restatement, announce, pending_restatements
@@ -28,10 +34,13 @@ from adx_platform.lake.sources import known_sources
 from adx_platform.observability.context import log_context
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.reports import disposition_counts, reason_counts
+from adx_platform.pipeline.rereading import require_at_broker, rows_from_broker
 from adx_platform.refine.batch import refine_batch
 from adx_platform.streams.lanes import lane_of
 
 logger = logging.getLogger(__name__)
+
+_RACES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -71,23 +80,26 @@ def reprocess_range(
     *,
     reason: str,
     topic_id: str | None = None,
+    from_broker: bool = False,
 ) -> ReprocessReport:
     """Refine ``ranges`` again from their landed bytes and replace exactly their rows.
 
     Large ranges are cut: each part is a restatement with a revision of its own.
 
     Args:
-        platform: the opened parts; no broker is needed.
+        platform: the opened parts; no broker is needed but for ``from_broker``.
         stream: name of the stream.
         ranges: what to refine again; all of it must be refined already.
         reason: kept with each restatement, for people.
         topic_id: needed only where the lake knows several incarnations of the topic.
+        from_broker: read from the broker what the landing no longer has.
 
     Raises:
         ValueError: no such stream, or an empty range.
         LakeError: (a part of) the range was never refined, or ``topic_id`` is needed.
         RawPastRetention: raw rows of the range are gone; nothing was announced or changed.
         LakeUnavailable: the storage failed; what was announced is resumed by the next run.
+        StreamError: with ``from_broker``, the broker does not answer or has another topic.
     """
     started = time.monotonic()
     known = stream_named(stream)
@@ -96,8 +108,8 @@ def reprocess_range(
         raise ValueError("nothing to reprocess: the range is empty")
     resume_restatements(platform, stream)
     topic_id = topic_id or _only_topic_id(platform, known)
-    before = _checked_rows(platform, known, topic_id, wanted)
-    announced = restate(platform, known, topic_id, wanted, reason=reason)
+    before = _checked_rows(platform, known, topic_id, wanted, from_broker=from_broker)
+    announced = restate(platform, known, topic_id, wanted, reason=reason, from_broker=from_broker)
     after = _event_rows(_events(platform, known), topic_id, wanted)
     return ReprocessReport(
         stream=stream,
@@ -118,6 +130,7 @@ def restate(
     ranges: Iterable[OffsetRange],
     *,
     reason: str,
+    from_broker: bool = False,
 ) -> tuple[Restatement, ...]:
     """Announce ``ranges`` part by part and refine each again; what has no raw rows stays.
 
@@ -126,17 +139,48 @@ def restate(
 
     Raises:
         LakeError: the lake failed; what was announced is resumed by the next run.
+        StreamError: with ``from_broker``, the broker failed or has another topic.
     """
-    announced = []
+    announced: list[Restatement] = []
     for part in _parts(ranges, platform.settings.ingest.max_records_per_batch):
+        if from_broker:
+            announced += _restate_from_broker(platform, stream, topic_id, part, reason)
+            continue
         announced.append(announce(platform.storage, stream.topic, topic_id, part, reason=reason))
         reach("reprocess.announced")
         resume_restatements(platform, stream.name)
     return tuple(announced)
 
 
+def _restate_from_broker(
+    platform: Platform, stream: Stream, topic_id: str, part: OffsetRange, reason: str
+) -> list[Restatement]:
+    """Restate ``part`` with what the broker has of it.
+
+    Whoever finds a restatement announced applies it, and has no rows but the landing's: then the
+    part stays as it is under the new revision, and is announced once more.
+    """
+    fetched = rows_from_broker(platform, stream, topic_id, part)
+    announced: list[Restatement] = []
+    for _ in range(_RACES):
+        announced.append(announce(platform.storage, stream.topic, topic_id, part, reason=reason))
+        reach("reprocess.announced")
+        newest = announced[-1]
+        applied = resume_restatements(platform, stream.name, fetched={newest.revision: fetched})
+        if newest in applied:
+            return announced
+    raise CommitContention(
+        f"{stream.name} {part}: another worker applied {_RACES} restatements of it first, without "
+        "the broker's rows; its rows are as they were. Run again."
+    )
+
+
 def resume_restatements(
-    platform: Platform, stream: str, *, lane: int | None = None
+    platform: Platform,
+    stream: str,
+    *,
+    lane: int | None = None,
+    fetched: Mapping[int, pl.DataFrame] | None = None,
 ) -> tuple[Restatement, ...]:
     """Apply the announced restatements of a stream that its rows do not carry yet, in order.
 
@@ -144,6 +188,7 @@ def resume_restatements(
         platform: the opened parts; no broker is needed.
         stream: name of the stream.
         lane: only the partitions of this lane; by default of all lanes.
+        fetched: revision -> raw rows of its range that the landing does not have.
 
     Returns:
         Those that this call applied; another worker may have applied others.
@@ -160,22 +205,24 @@ def resume_restatements(
     for restatement in pending_restatements(platform.storage, known.topic, events):
         if lane is None or lane_of(restatement.partition, lanes) == lane:
             try:
-                _apply(platform, known, restatement)
+                _apply(platform, known, restatement, (fetched or {}).get(restatement.revision))
             except RangeAlreadyCommitted:
                 continue
             applied.append(restatement)
     return tuple(applied)
 
 
-def _apply(platform: Platform, stream: Stream, restatement: Restatement) -> None:
+def _apply(
+    platform: Platform, stream: Stream, restatement: Restatement, fetched: pl.DataFrame | None
+) -> None:
     where = (restatement.topic_id, restatement.partition, restatement.start, restatement.end)
     handle: RefineHandle = platform.refining(stream)
     current = Snapshot(handle.table, handle.handle)
     landing = raw_snapshot(platform.storage, stream.topic)
-    rows = refine_batch(
-        pl.DataFrame(schema=RAW_SCHEMA) if landing is None else landing.read(*where),
-        platform.refine_context(stream),
-    )
+    raw = pl.DataFrame(schema=RAW_SCHEMA) if landing is None else landing.read(*where)
+    if fetched is not None:
+        raw = pl.concat([raw, fetched.join(raw, on="offset", how="anti")]).sort("offset")
+    rows = refine_batch(raw, platform.refine_context(stream))
     # Raw rows that the retention took after the announcement cannot be refined again. What they
     # were refined to stays, under the new revision: an announcement must never wait for ever.
     offsets = current.read(*where, columns=["offset"])
@@ -219,7 +266,12 @@ def _only_topic_id(platform: Platform, stream: Stream) -> str:
 
 
 def _checked_rows(
-    platform: Platform, stream: Stream, topic_id: str, ranges: Iterable[OffsetRange]
+    platform: Platform,
+    stream: Stream,
+    topic_id: str,
+    ranges: Iterable[OffsetRange],
+    *,
+    from_broker: bool,
 ) -> pl.DataFrame:
     """The refined rows of the range as they are, after proof that all can be refined again."""
     events = _events(platform, stream)
@@ -242,12 +294,16 @@ def _checked_rows(
         if landing is not None
     ]
     gone = rows.join(pl.concat(landed), on=["partition", "offset"], how="anti") if landed else rows
-    if gone.height:
+    if gone.height and from_broker:
+        lowest = gone.group_by("partition").agg(pl.col("offset").min()).sort("partition")
+        require_at_broker(platform, stream, topic_id, lowest.iter_rows())
+    elif gone.height:
         first = gone.sort("partition", "offset").row(0, named=True)
         raise RawPastRetention(
             f"{stream.name}: raw bytes of {gone.height} of {rows.height} rows are past the "
             f"landing's retention, the first at partition {first['partition']}, offset "
-            f"{first['offset']}; nothing was changed. Ask for a later range."
+            f"{first['offset']}; nothing was changed. Ask for a later range, or with "
+            "--from-broker if the broker still has them."
         )
     return rows
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
 from datetime import timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,119 +14,32 @@ from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import AD_IMPRESSIONS
 from adx_platform.lake.errors import LakeError, RangeAlreadyCommitted, RawPastRetention
 from adx_platform.lake.events import RefineHandle
-from adx_platform.lake.reading import events_snapshot, raw_snapshot
 from adx_platform.lake.restatements import announce, list_restatements
 from adx_platform.pipeline import ingest as ingest_module
 from adx_platform.pipeline import lane as lane_module
 from adx_platform.pipeline.ingest import BatchReport, ingest_lane
 from adx_platform.pipeline.lags import lags
-from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.refining import refine_pending
 from adx_platform.pipeline.rejects import list_rejects, show_reject
 from adx_platform.pipeline.reprocess import reprocess_range, resume_restatements
-from adx_platform.settings import IngestSettings, KafkaSettings, RefineSettings, load_settings
+from adx_platform.settings import KafkaSettings, RefineSettings
 from adx_platform.streams.admin import KafkaAdmin
 from adx_platform.streams.embedded import EMBEDDED_TOPIC_CONFIG, EmbeddedBroker
 from adx_platform.streams.errors import TopicReplaced, TopicRewound
-from adx_platform.streams.producer import OutgoingMessage, produce
+from assets_tests.integration.ingest_line import (
+    PARTITIONS,
+    STREAM,
+    TOPIC_ID,
+    PlatformMaker,
+    event_rows,
+    ingest_all,
+    message,
+    offsets,
+    raw_rows,
+    send,
+)
 
 pytestmark = pytest.mark.broker
-
-STREAM = "ad_impressions"
-NOON_MS = 1_772_452_800_000
-PARTITIONS = 3
-TOPIC_ID = f"name:{STREAM}"
-
-
-def impression(number: int, *, flavour: str = "") -> bytes:
-    return json.dumps(
-        {
-            "event_type": "rendered",
-            "event_id": f"event-{number}",
-            "ts": (NOON_MS + number) * 1000,
-            "impression_id": f"impression-{number}{flavour}",
-            "exchange_id": "x1",
-            "request_id": f"request-{number}",
-            "imp_id": "1",
-            "bid_id": f"bid-{number}",
-            "campaign_id": "c1",
-            "creative_id": "cr1",
-            "advertiser_id": "a1",
-            "publisher_id": "p1",
-            "user_id": f"user-{number % 7}",
-            "ip": "203.0.113.9",
-        }
-    ).encode()
-
-
-def message(number: int, value: bytes | None = None) -> OutgoingMessage:
-    """In partition ``number % PARTITIONS``; of ten, one is broken and two repeat another."""
-    if value is None:
-        value = {
-            3: b"{broken",
-            7: impression(number - 3),
-            8: impression(number - 3, flavour="!"),
-        }.get(number % 10, impression(number))
-    return OutgoingMessage(
-        b"k%d" % number, value, [("n", b"%d" % number)], NOON_MS + number, number % PARTITIONS
-    )
-
-
-def send(kafka: KafkaSettings, numbers: Iterable[int], value: bytes | None = None) -> None:
-    produce(kafka, STREAM, [message(number, value) for number in numbers])
-
-
-@pytest.fixture
-def broker_at(own_broker: EmbeddedBroker) -> KafkaSettings:
-    own_broker.start()
-    kafka = KafkaSettings(
-        bootstrap_servers=own_broker.bootstrap_servers,
-        partitions_per_topic=PARTITIONS,
-        lanes_per_topic=2,
-    )
-    with KafkaAdmin(kafka) as admin:
-        admin.create_topics([STREAM], config=EMBEDDED_TOPIC_CONFIG)
-    return kafka
-
-
-PlatformMaker = Callable[..., Platform]
-
-
-@pytest.fixture
-def platform_of(tmp_path: Path, broker_at: KafkaSettings) -> PlatformMaker:
-    def make(*, batch: int = 40, refine: RefineSettings | None = None) -> Platform:
-        return open_platform(
-            load_settings(
-                home=tmp_path / "home",
-                kafka=broker_at,
-                ingest=IngestSettings(max_records_per_batch=batch, idle_timeout_seconds=10),
-                refine=refine or RefineSettings(),
-            )
-        )
-
-    return make
-
-
-def raw_rows(platform: Platform) -> pl.DataFrame:
-    snapshot = raw_snapshot(platform.storage, STREAM)
-    assert snapshot is not None
-    return snapshot.scan().sort("partition", "offset").collect()
-
-
-def event_rows(platform: Platform) -> pl.DataFrame:
-    snapshot = events_snapshot(platform.storage, STREAM, AD_IMPRESSIONS.events_schema)
-    assert snapshot is not None
-    names = AD_IMPRESSIONS.events_schema.names()
-    return snapshot.scan().select(names).sort("partition", "offset").collect()
-
-
-def offsets(rows: pl.DataFrame) -> list[tuple[int, int]]:
-    return rows.select("partition", "offset").rows()
-
-
-def ingest_all(platform: Platform) -> list[BatchReport]:
-    lanes = range(platform.settings.kafka.lanes_per_topic)
-    return [report for lane in lanes for report in ingest_lane(platform, STREAM, lane)]
 
 
 def test_everything_is_landed_and_refined_exactly_once_in_bounded_batches(
