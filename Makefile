@@ -1,6 +1,8 @@
 # Everything a person types. `make` alone lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
+# What the peers' bench measures the platform against is 0.8 GB, and stays out of the way.
+PEERS_VENV ?= .venv-peers
 # Two processes, each with whole test modules, in the order of the folders: the long ones, which
 # start servers, come first. The other way one process had nothing to do for the last five minutes.
 TEST_WORKERS ?= 2
@@ -13,14 +15,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ADX := $(BIN)/adx
 # The lock's header records its command; ours keeps paths and index addresses out of it. Extras stay
 # in the lock because pip, told to require hashes, looks for `gql[requests]` by that very name.
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" --quiet --group build
+RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-strip-extras --custom-compile-command "make lock" --quiet
+LOCK := $(RESOLVE) pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev drill test check format lock clean bench faults fuzz
+.PHONY: help demo dev drill test check format lock clean bench bench-peers faults fuzz
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo-ready ## install, then run the whole line once on this machine and print its report
 	@$(ADX) demo
@@ -47,6 +50,9 @@ format: $(VENV)/.test-ready ## rewrite the code in the house style
 bench: $(VENV)/.test-ready ## measure speed and memory on this machine and print a table
 	@$(BIN)/python -m assets_tests.bench
 
+bench-peers: $(VENV)/.test-ready $(PEERS_VENV)/.ready ## measure adx beside Spark, dlt and a plain loop on one Kafka (needs Java and Maven)
+	@$(BIN)/python -m assets_tests.bench.peers --peers-python $(PEERS_VENV)/bin/python $(BENCH_ARGS)
+
 faults: $(VENV)/.test-ready ## kill, stop, double and starve ingest workers 200 times; half an hour (needs Java and Maven)
 	@$(BIN)/python -m assets_tests.faults $(FAULTS_ARGS)
 
@@ -57,6 +63,7 @@ lock: ## resolve the dependencies again (needs uv)
 	$(LOCK) --extra embedded -o requirements/runtime.lock
 	$(LOCK) --extra embedded --extra spark --group test --group lint -o requirements/dev.lock
 	$(LOCK) --extra shared -o requirements/shared.lock
+	$(RESOLVE) requirements/peers.in -o requirements/peers.lock
 
 clean: ## stop the local services and delete all local state (the environment stays)
 	@if [ -x "$(ADX)" ]; then "$(ADX)" down; ADX_HOME=.adx-dev "$(ADX)" down; fi
@@ -77,4 +84,11 @@ $(VENV)/.test-ready: $(VENV)/pyvenv.cfg requirements/dev.lock pyproject.toml
 	@echo "Installing the locked development requirements into $(VENV) (once, a minute or two) ..."
 	$(PIP) --require-hashes -r requirements/dev.lock
 	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PEERS_VENV)/.ready: requirements/peers.lock
+	@echo "Installing the peers into $(PEERS_VENV) (once, a minute or two) ..."
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/peers.lock
 	@touch $@

@@ -54,6 +54,14 @@ _UNKNOWN_TOPIC_CODES = frozenset(
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - the library's name
     }
 )
+# A topic just made, or a leader that just died: the broker that was asked does not lead (any more).
+_NO_LEADER_CODES = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+    }
+)
 _UNREACHABLE_CODES = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the library's name
@@ -62,6 +70,7 @@ _UNREACHABLE_CODES = frozenset(
         KafkaError._TIMED_OUT,  # noqa: SLF001 - the library's name
         KafkaError._MSG_TIMED_OUT,  # noqa: SLF001 - the library's name
         KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001 - the library's name
+        *_NO_LEADER_CODES,
     }
 )
 _ADDRESS = re.compile(r"\w+://\S+")
@@ -202,6 +211,11 @@ def as_stream_error(
         return UnknownTopic(
             f"could not {doing}: topic {topic!r} does not exist at {where} ({said}). Create it "
             "with `adx topics --create`, or check its name and ADX_KAFKA__BOOTSTRAP_SERVERS"
+        )
+    if code in _NO_LEADER_CODES:
+        return BrokerUnreachable(
+            f"could not {doing}: a partition has no leader at this moment ({said} at {where}). Try "
+            "again; where it lasts, brokers of the cluster are down"
         )
     if code in _UNREACHABLE_CODES:
         return BrokerUnreachable(

@@ -141,7 +141,7 @@ def _is_malformed() -> pl.Expr:
 def _repeated(wire: pl.DataFrame, messages: int) -> pl.DataFrame:
     """At least ``messages`` whole messages: ``wire`` as often as it takes, under new event ids."""
     whole = wire.filter(~_is_malformed()).height
-    return pl.concat([wire, *(_renamed(wire, copy) for copy in range(1, ceil(messages / whole)))])
+    return pl.concat([wire, *(renamed(wire, copy) for copy in range(1, ceil(messages / whole)))])
 
 
 def _thinned(wire: pl.DataFrame) -> pl.DataFrame:
@@ -153,7 +153,7 @@ def _thinned(wire: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(~pl.col("row").is_in(left_out.implode())).drop("row")
 
 
-def _renamed(wire: pl.DataFrame, copy: int) -> pl.DataFrame:
+def renamed(wire: pl.DataFrame, copy: int) -> pl.DataFrame:
     """Each event id replaced by another of the same length; it comes first in every wire format."""
     prefix = f"{copy:08x}"
     values = [

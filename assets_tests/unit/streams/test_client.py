@@ -70,6 +70,8 @@ def test_options_passed_through_win() -> None:
     [
         (KafkaError._ALL_BROKERS_DOWN, BrokerUnreachable, "adx up"),
         (KafkaError._TRANSPORT, BrokerUnreachable, "ADX_KAFKA__BOOTSTRAP_SERVERS"),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, BrokerUnreachable, "has no leader at this moment"),
+        (KafkaError.LEADER_NOT_AVAILABLE, BrokerUnreachable, "where it lasts, brokers"),
         (KafkaError._AUTHENTICATION, AuthenticationFailed, "ADX_KAFKA__SASL"),
         (KafkaError.SASL_AUTHENTICATION_FAILED, AuthenticationFailed, "refused our credentials"),
         (KafkaError._SSL, AuthenticationFailed, "ADX_KAFKA__SSL"),
