@@ -222,12 +222,16 @@ def _type(field: FieldInfo) -> str:
     if get_origin(kind) is dict:
         return "JSON object"
     bounds = [
-        f"{words} {getattr(bound, attribute):g}"
+        f"{words} {_bound(getattr(bound, attribute))}"
         for bound in field.metadata
         for marker, attribute, words in _BOUNDS
         if isinstance(bound, marker)
     ]
     return ", ".join([_TYPES[kind], *bounds])
+
+
+def _bound(value: object) -> str:
+    return f"`{_text(value)}`" if isinstance(value, timedelta) else f"{value:g}"
 
 
 def _text(value: object) -> str | None:

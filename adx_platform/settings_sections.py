@@ -76,15 +76,43 @@ class LakeSettings(Section):
         description="undecoded bytes are kept this long, by the Kafka clock of their topic",
     )
     compact_below: int = Field(
-        32 * 1024 * 1024, ge=1, description="bytes; smaller files are merged by the maintenance"
+        128 * 1024 * 1024, ge=1, description="bytes; smaller files are merged by the maintenance"
+    )
+    compact_into: int = Field(
+        256 * 1024 * 1024,
+        ge=2,
+        le=512 * 1024 * 1024,
+        description="bytes; no merged file is larger; at least twice ADX_LAKE__COMPACT_BELOW",
     )
     compact_from: int = Field(
         16, ge=2, description="small files in one table that make merging them worthwhile"
     )
     vacuum_after: timedelta = Field(
         timedelta(hours=6),
+        ge=timedelta(hours=1),
         description="replaced files are kept this long for readers at an older version",
     )
+    orphans_after: timedelta = Field(
+        timedelta(hours=24),
+        ge=timedelta(hours=1),
+        description="files that no commit refers to are deleted at this age; longer than any write "
+        "takes; not before ADX_LAKE__VACUUM_AFTER",
+    )
+    log_retention: timedelta = Field(
+        timedelta(minutes=30),
+        ge=timedelta(minutes=10),
+        description="entries of a table's log are kept this long; every commit pays for listing "
+        "them; longer than the longest batch or restatement takes",
+    )
+
+    @model_validator(mode="after")
+    def _merged_files_hold_two(self) -> Self:
+        if self.compact_into < 2 * self.compact_below:
+            raise ValueError(
+                "ADX_LAKE__COMPACT_INTO must be at least twice ADX_LAKE__COMPACT_BELOW, so that "
+                "two small files always fit into one"
+            )
+        return self
 
 
 class IngestSettings(Section):
@@ -93,6 +121,11 @@ class IngestSettings(Section):
     max_records_per_batch: int = Field(100_000, ge=1, description="per lane and commit")
     max_bytes_per_batch: int = Field(
         256 * 1024 * 1024, ge=1, description="message values per lane and commit: bounds memory"
+    )
+    target_batch_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="slower batches make the lane's next ranges smaller, quicker ones larger again",
     )
     idle_timeout_seconds: float = Field(
         30.0,
@@ -119,6 +152,12 @@ class FollowSettings(Section):
     check_interval: timedelta = Field(
         timedelta(minutes=1),
         description="between two reports of a check that passes again; a change is told at once",
+    )
+    merge_interval: timedelta = Field(
+        timedelta(seconds=30),
+        gt=timedelta(0),
+        description="between two merges of the small files that the loop makes; planning costs "
+        "more with each file, and the schedule `maintenance` comes too seldom for a loop",
     )
     stop_timeout: timedelta = Field(
         timedelta(seconds=20), description="a batch at work may take so long when it is stopped"

@@ -1,4 +1,4 @@
-"""The files under a folder of the lake, wherever the lake is: size, content, moving one aside.
+"""The files under a folder of the lake, wherever it is: size, content, writing, moving, deleting.
 
 Belongs here: single files by name. Does not belong here: which files a table consists of, which
 only its log says (``integrity``); no folder is ever listed.
@@ -15,6 +15,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+import polars as pl
+import pyarrow.dataset
 import pyarrow.fs
 from deltalake.fs import DeltaStorageHandler
 
@@ -67,6 +69,46 @@ class LakeFiles:
             with self._remote().open_input_file(path) as file:
                 # pyarrow's file has the methods of one, but not its type.
                 yield cast("IO[bytes]", file)
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[IO[bytes]]:
+        """A new file for writing; folders are made. What is left after an error is no file's.
+
+        Raises:
+            OSError: the store fails.
+        """
+        if self._local is not None:
+            target = self._local / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                yield file
+        else:
+            with self._remote().open_output_stream(path) as file:
+                yield cast("IO[bytes]", file)
+
+    def delete(self, path: str) -> bool:
+        """Delete ``path``; False if there is no such file.
+
+        Raises:
+            OSError: the store fails.
+        """
+        try:
+            if self._local is not None:
+                (self._local / path).unlink()
+            else:
+                self._remote().delete_file(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def dataset(self, paths: Sequence[str], schema: pl.Schema) -> pyarrow.dataset.Dataset:
+        """The rows of Parquet files, for stores that only the Delta client can read."""
+        return pyarrow.dataset.dataset(
+            list(paths),
+            schema=pl.DataFrame(schema=schema).to_arrow().schema,
+            format="parquet",
+            filesystem=self._remote(),
+        )
 
     @contextmanager
     def open_whole(self, path: str) -> Iterator[IO[bytes]]:

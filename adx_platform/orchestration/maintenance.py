@@ -33,6 +33,7 @@ def maintenance_job() -> dg.JobDefinition:
                 "files_merged": sum(report.merged for report in reports),
                 "files_written": sum(report.into for report in reports),
                 "files_deleted": sum(report.deleted for report in reports),
+                "orphans_deleted": sum(report.orphans for report in reports),
                 "raw_rows_dropped": sum(report.dropped for report in reports),
             }
         )

@@ -19,12 +19,14 @@ from typing import Final
 import dagster as dg
 
 from adx_platform.errors import AdxError
+from adx_platform.lake.storage import LakeStorage
 from adx_platform.orchestration.daemon_watch import DaemonWatch
 from adx_platform.orchestration.follow import STORAGE_ERRORS, FollowReporter
 from adx_platform.orchestration.heartbeats import Heartbeat, write_heartbeat
 from adx_platform.orchestration.instance import ensure_instance
 from adx_platform.pipeline import systemd
 from adx_platform.pipeline.follow import Follower
+from adx_platform.pipeline.follow_merges import small_files_merged
 from adx_platform.pipeline.follow_state import FollowedBatch
 from adx_platform.pipeline.health import HealthServer, is_alive
 from adx_platform.pipeline.troubles import Trouble
@@ -82,6 +84,14 @@ class _Resident:
             if instance is not None:
                 parts.enter_context(self._reporting(instance))
             parts.enter_context(self._signs_of_life(instance))
+            parts.enter_context(
+                small_files_merged(
+                    LakeStorage.from_settings(self._settings),
+                    self._settings.lake,
+                    every=self._settings.follow.merge_interval,
+                    patience=self._settings.follow.stop_timeout,
+                )
+            )
             systemd.notify(systemd.READY)
             self._follower.run(stop)
             systemd.notify(systemd.STOPPING)

@@ -28,6 +28,7 @@ from adx_platform.pipeline.refining import refine_landed, refine_pending
 from adx_platform.pipeline.reports import BatchReport
 from adx_platform.streams.errors import StreamError
 from adx_platform.streams.lanes import lane_of
+from adx_platform.streams.pace import Bounds, Measured, Pace
 from adx_platform.streams.planner import plan
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class LaneIngest:
         self._may_be_pending = True
         self._compare_at_once = compare_at_once
         self._unpublished: dict[int, int] = {}
+        self._pace = Pace.at_first(self._bounds)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +101,8 @@ class LaneIngest:
 
         Args:
             until: partition -> offset to stop at; by default the last stable offset.
-            max_records: bound of this batch; by default the settings'.
+            max_records: bound of this batch; by default the settings'. What the lane's last
+                batches took may make it smaller.
 
         Raises:
             RangeAlreadyCommitted: another worker was faster; nothing was written, plan again.
@@ -146,9 +149,8 @@ class LaneIngest:
         committed = {p: landing.committed(self.topic_id, p) for p in self._partitions(marks)}
         self.committed = {p: offset for p, offset in committed.items() if offset is not None}
         settings = self._platform.settings.ingest
-        lane_plan = plan(
-            committed, marks, max_records=max_records or settings.max_records_per_batch, until=until
-        )
+        most = min(max_records or settings.max_records_per_batch, self._pace.records)
+        lane_plan = plan(committed, marks, max_records=most, until=until)
         if lane_plan.is_empty and not self._compare_at_once:
             return None
         self._continuity.require_same_topic(
@@ -196,7 +198,24 @@ class LaneIngest:
         self._continuity.remember(raw, ranges)
         self._unpublished |= ends
         self.committed |= ends
+        self._pace = self._pace.after(
+            Measured(
+                records=sum(item.count for item in ranges),
+                value_bytes=int(raw["value"].bin.size().sum()),
+                seconds=report.seconds,
+            ),
+            self._bounds,
+        )
         return report
+
+    @property
+    def _bounds(self) -> Bounds:
+        settings = self._platform.settings.ingest
+        return Bounds(
+            records=settings.max_records_per_batch,
+            value_bytes=settings.max_bytes_per_batch,
+            seconds=settings.target_batch_seconds,
+        )
 
     def _is_same_topic(self) -> bool:
         is_same = is_same_topic(self._platform, self.stream, self.topic_id)

@@ -177,10 +177,11 @@ def _traffic_table(results: Results) -> Table:
 
 def _commit_table(results: Results) -> Table:
     window = results.commits[0].window
-    parts = [
-        f"{end} {window}\n{step} ms" for end in ("first", "last") for step in ("plan", "commit")
-    ]
-    built = _table(f"Commits of {ROWS} rows, median", ("table", "commits", *parts))
+    parts = [f"{end} {window}\n{step} ms" for end in ("1st", "last") for step in ("plan", "commit")]
+    built = _table(
+        f"Commits of {ROWS} rows, median",
+        ("table", "commits", *parts, "last\nof 1st", "same\nCPU", "worst\nof 1st"),
+    )
     for cost in results.commits:
         figures = (
             cost.first_plan_ms,
@@ -188,7 +189,14 @@ def _commit_table(results: Results) -> Table:
             cost.last_plan_ms,
             cost.last_commit_ms,
         )
-        built.add_row(cost.table, f"{cost.commits:,}", *(f"{value:.1f}" for value in figures))
+        built.add_row(
+            cost.table,
+            f"{cost.commits:,}",
+            *(f"{value:.1f}" for value in figures),
+            f"{cost.ratio:.2f}",
+            f"{cost.cpu_ratio:.2f}",
+            f"{cost.worst_ratio:.2f}",
+        )
     return built
 
 
