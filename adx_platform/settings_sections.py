@@ -88,9 +88,10 @@ class LakeSettings(Section):
         16, ge=2, description="small files in one table that make merging them worthwhile"
     )
     vacuum_after: timedelta = Field(
-        timedelta(hours=6),
+        timedelta(hours=2),
         ge=timedelta(hours=1),
-        description="replaced files are kept this long for readers at an older version",
+        description="replaced files are kept this long for readers at an older version; opening a "
+        "table costs more with each of them",
     )
     orphans_after: timedelta = Field(
         timedelta(hours=24),
@@ -99,8 +100,8 @@ class LakeSettings(Section):
         "takes; not before ADX_LAKE__VACUUM_AFTER",
     )
     log_retention: timedelta = Field(
-        timedelta(minutes=30),
-        ge=timedelta(minutes=10),
+        timedelta(minutes=10),
+        ge=timedelta(minutes=5),
         description="entries of a table's log are kept this long; every commit pays for listing "
         "them; longer than the longest batch or restatement takes",
     )
@@ -145,6 +146,11 @@ class FollowSettings(Section):
         description="between two batches of a lane that has no backlog: a batch costs much the "
         "same whether it has ten messages or a thousand",
     )
+    lagging_batch_interval: timedelta = Field(
+        timedelta(seconds=15),
+        description="the same while the warehouse is further behind than "
+        "ADX_WAREHOUSE__MAX_LAG_ROWS: fewer and larger batches; a backlog of a whole one goes on",
+    )
     report_interval: timedelta = Field(
         timedelta(seconds=10),
         description="between two reports of one stream to Dagster: bounds the event log",
@@ -184,6 +190,12 @@ class WarehouseSettings(Section):
     user: str | None = None
     password: SecretStr | None = None
     threads: int = Field(2, ge=1)
+    max_lag_rows: int = Field(
+        10_000_000,
+        ge=1,
+        description="refined and not loaded, of one stream; above, the resident loop says so and "
+        "makes fewer and larger batches; it never stops landing",
+    )
 
 
 class PrivacySettings(Section):

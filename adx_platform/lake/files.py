@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import IO, Any, Final, cast
 import polars as pl
 import pyarrow.dataset
 import pyarrow.fs
+from deltalake._internal import DeltaFileSystemHandler
 from deltalake.fs import DeltaStorageHandler
 
 from adx_platform.lake.storage import LakeStorage
@@ -83,23 +84,25 @@ class LakeFiles:
             with target.open("xb") as file:
                 yield file
         else:
-            with self._remote().open_output_stream(path) as file:
-                yield cast("IO[bytes]", file)
+            # Not pyarrow's file of it, which hands over buffers where bytes are wanted.
+            # Its type does not tell of `close`, which ends the upload.
+            handler = DeltaFileSystemHandler(self._uri, self._options)
+            stream: Any = handler.open_output_stream(path)
+            yield cast("IO[bytes]", _Upload(stream))
+            # Not after an error: what is not ended is no object.
+            stream.close()
 
-    def delete(self, path: str) -> bool:
-        """Delete ``path``; False if there is no such file.
+    def delete(self, path: str) -> None:
+        """Delete ``path``; nothing happens if there is no such file.
 
         Raises:
             OSError: the store fails.
         """
-        try:
-            if self._local is not None:
-                (self._local / path).unlink()
-            else:
+        if self._local is not None:
+            (self._local / path).unlink(missing_ok=True)
+        else:
+            with suppress(FileNotFoundError):
                 self._remote().delete_file(path)
-        except FileNotFoundError:
-            return False
-        return True
 
     def dataset(self, paths: Sequence[str], schema: pl.Schema) -> pyarrow.dataset.Dataset:
         """The rows of Parquet files, for stores that only the Delta client can read."""
@@ -144,6 +147,31 @@ class LakeFiles:
 
     def _remote(self) -> Any:  # noqa: ANN401 - pyarrow has no type information
         return pyarrow.fs.PyFileSystem(DeltaStorageHandler(self._uri, self._options))
+
+
+class _Upload:
+    """The Delta client's stream as a file; it takes nothing but bytes."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - its type lacks `close`
+        self._stream = stream
+        self._written = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        count = len(data)
+        self._stream.write(bytes(data))
+        self._written += count
+        return count
+
+    def tell(self) -> int:
+        return self._written
+
+    def flush(self) -> None:
+        """The stream sends a part when it is full."""
+
+    def close(self) -> None:
+        """Whoever opened the stream ends it."""
 
 
 def _local_state(path: Path) -> FileState:

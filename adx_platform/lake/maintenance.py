@@ -33,7 +33,9 @@ MERGES_APP_ID: Final = "maintenance/merges"
 """Counts a table's merges. Two at once on the same files would give every row twice: Delta takes
 both commits (tried on deltalake 1.6.6), so they are fenced like ranges are."""
 
-_SHORTEST_LOG: Final = timedelta(minutes=10)
+# Three runs of the schedule: the log tells of a replaced file until its file is surely deleted.
+_UPKEEP_MISSED: Final = timedelta(minutes=30)
+_SHORTEST_LOG: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +210,15 @@ def keep_log_short(table: LakeTable, keep: timedelta, *, replaced_for: timedelta
 
     Args:
         table: any table.
-        keep: longer than a handle is held from planning to commit, at least ten minutes.
+        keep: longer than a handle is held from planning to commit, at least five minutes.
         replaced_for: how long replaced files are kept; the log tells of them for longer.
 
     Raises:
-        ValueError: ``keep`` is shorter than ten minutes.
+        ValueError: ``keep`` is shorter than five minutes.
         LakeUnavailable: the storage failed.
     """
     if keep < _SHORTEST_LOG:
-        raise ValueError(f"the log must reach back ten minutes at least, not {keep}")
+        raise ValueError(f"the log must reach back five minutes at least, not {keep}")
     handle = table.find()
     if handle is None:
         return
@@ -225,7 +227,7 @@ def keep_log_short(table: LakeTable, keep: timedelta, *, replaced_for: timedelta
         # Once the log has forgotten a replaced file, its age is that of its last change, which may
         # be long before it was replaced: a reader of the version before would lose it.
         "delta.deletedFileRetentionDuration": (
-            f"interval {int((replaced_for + keep).total_seconds()) + 3_600} seconds"
+            f"interval {int((replaced_for + _UPKEEP_MISSED).total_seconds())} seconds"
         ),
     }
     with table.storage.explained(f"cleaning up the log of table {table.name}"):
@@ -266,8 +268,9 @@ def delete_orphans(table: LakeTable, after: timedelta) -> UpkeepReport:
         )
         files = LakeFiles(table.storage, table.storage.table_uri(table.name))
         orphans = [path for path in found if path.endswith(".parquet")]
-        deleted = [path for path in orphans if files.delete(path)]
-    return UpkeepReport(table.name, orphans=len(deleted))
+        for path in orphans:
+            files.delete(path)
+    return UpkeepReport(table.name, orphans=len(orphans))
 
 
 def _whole_hours(after: timedelta, what: str) -> int:

@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from adx_platform.contracts.streams import STREAMS, Stream, stream_named
+from adx_platform.lake.cursors import refined_offsets
 from adx_platform.lake.errors import RangeAlreadyCommitted
+from adx_platform.lake.loaded import loaded_offsets, not_loaded
 from adx_platform.pipeline.follow_lane import FollowedLane
 from adx_platform.pipeline.follow_state import FollowedBatch, FollowStatus, batch_latency
 from adx_platform.pipeline.ingest import MAX_LOSSES_IN_A_ROW
@@ -55,6 +57,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 _REQUEST_TIMEOUT_SECONDS: Final = 2.0
 _IDLE_TIMEOUT_SECONDS: Final = 10.0
 _PUBLISH_SECONDS: Final = 5.0
+_ASK_WAREHOUSE_SECONDS: Final = 30.0
 _PUBLISH_AFTER_FAILURE_SECONDS: Final = 120.0
 
 OnBatch = Callable[[FollowedBatch], None]
@@ -109,6 +112,8 @@ class Follower:
         self._failed_looks = 0
         self._first_turn = 0
         self._publish_at = 0.0
+        self._not_loaded: dict[str, int] = {}
+        self._ask_warehouse_at = 0.0
 
     def status(self) -> FollowStatus:
         """How far the loop is, as of its last step."""
@@ -119,6 +124,7 @@ class Follower:
                 looked_at=self._looked_at,
                 lanes={key: deepcopy(lane.progress) for key, lane in self._lanes.items()},
                 troubles=self._troubles.lasting(),
+                not_loaded=dict(self._not_loaded),
             )
 
     def run(self, stop: threading.Event) -> None:
@@ -149,6 +155,7 @@ class Follower:
         except StreamError as error:
             return self._broker_is_away(error)
         self._broker_is_there()
+        self._look_at_warehouse()
         waiting = self._lanes_with_work(topics)
         for lane in waiting:
             if stop.is_set():
@@ -231,8 +238,7 @@ class Follower:
         self._troubles.end_lane(lane.stream.name, lane.lane)
         with self._lock:
             lane.settle()
-        if lane.progress.behind < BACKLOG:
-            lane.retry_at = self._clock() + self._batch_interval
+        lane.retry_at = self._clock() + self._pause_before_next(lane)
         if report is None:
             return
         committed_at = self._now()
@@ -243,6 +249,44 @@ class Follower:
         with self._lock:
             lane.progress.add(batch)
         self._on_batch(batch)
+
+    def _pause_before_next(self, lane: FollowedLane) -> float:
+        """How long a lane collects; one that has a batch full of backlog is not held."""
+        follow, behind = self._settings.follow, lane.progress.behind
+        if self._troubles.lasts(TroubleKind.WAREHOUSE, lane.stream.name):
+            most = self._settings.ingest.max_records_per_batch
+            return follow.lagging_batch_interval.total_seconds() if behind < most else 0.0
+        return self._batch_interval if behind < BACKLOG else 0.0
+
+    def _look_at_warehouse(self) -> None:
+        """Where the warehouse lags, batches get fewer and larger: each load then has less to do."""
+        if self._clock() < self._ask_warehouse_at:
+            return
+        self._ask_warehouse_at = self._clock() + _ASK_WAREHOUSE_SECONDS
+        bound = self._settings.warehouse.max_lag_rows
+        for stream in self._streams:
+            try:
+                loaded = loaded_offsets(self._platform.storage, stream.topic)
+                refined = refined_offsets(self._platform.storage, stream.topic) if loaded else {}
+            except FollowedLane.CAUGHT as error:
+                # The next batch meets the same lake, and tells.
+                logger.debug("how far %s is loaded is not known: %s", stream.name, error)
+                return
+            if not loaded:
+                continue
+            count = not_loaded(refined, loaded)
+            with self._lock:
+                self._not_loaded[stream.name] = count
+            if count > bound:
+                self._troubles.begin(
+                    TroubleKind.WAREHOUSE,
+                    f"the warehouse lacks {count:,} refined rows of {stream.name}, more than "
+                    f"ADX_WAREHOUSE__MAX_LAG_ROWS ({bound:,}): landing goes on in fewer and larger "
+                    "batches. See whether `load` runs, and how long it takes.",
+                    stream.name,
+                )
+            elif count <= bound // 2:
+                self._troubles.end(TroubleKind.WAREHOUSE, stream.name)
 
     def _lost(self, lane: FollowedLane, error: Exception) -> bool:
         """Count a lost race; True if there were too many in a row, and the lane pauses."""

@@ -61,6 +61,12 @@ def metrics_text(status: FollowStatus, now: datetime) -> str:
             ((labels, int(lane.stopped is not None)) for labels, lane in lanes.items()),
         ),
         _family(
+            "adx_not_loaded_offsets",
+            "gauge",
+            "Refined offsets that the warehouse lacks.",
+            ((f'stream="{stream}"', count) for stream, count in status.not_loaded.items()),
+        ),
+        _family(
             "adx_troubles",
             "gauge",
             "What is in the way now, by kind.",

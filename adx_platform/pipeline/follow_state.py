@@ -157,6 +157,7 @@ class FollowStatus:
         looked_at: when the broker last answered, UTC; null before the first time.
         lanes: by stream and lane.
         troubles: those that last.
+        not_loaded: by stream, refined offsets that the warehouse lacks; only where one loads.
     """
 
     started_at: datetime
@@ -164,6 +165,7 @@ class FollowStatus:
     looked_at: datetime | None
     lanes: Mapping[tuple[str, int], LaneProgress]
     troubles: tuple[Trouble, ...]
+    not_loaded: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def behind(self) -> int:

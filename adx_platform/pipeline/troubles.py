@@ -21,6 +21,7 @@ class TroubleKind(StrEnum):
     ``broker`` and ``lake``: not usable for now. ``topic``: the stream has no topic at the broker.
     ``replaced``: the broker's topic is not the one in the lake; its lane does not go on.
     ``recreated``: the topic has another identity than before; it goes on under the new one.
+    ``warehouse``: it loads more slowly than the line refines.
     ``data``: a range cannot be refined. ``reference``: changed reference files cannot be read.
     """
 
@@ -31,6 +32,7 @@ class TroubleKind(StrEnum):
     RECREATED = "recreated"
     DATA = "data"
     REFERENCE = "reference"
+    WAREHOUSE = "warehouse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class TroubleLog:
     def lasting(self) -> tuple[Trouble, ...]:
         """The troubles that are not over."""
         return tuple(self._lasting.values())
+
+    def lasts(self, kind: TroubleKind, stream: str | None = None, lane: int | None = None) -> bool:
+        """Whether it is in the way now."""
+        return (kind, stream, lane) in self._lasting
 
     def begin(
         self, kind: TroubleKind, message: str, stream: str | None = None, lane: int | None = None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from adx_platform.contracts.streams import STREAMS, Stream
 from adx_platform.lake.cursors import refined_offsets
+from adx_platform.lake.loaded import loaded_table
 from adx_platform.lake.maintenance import (
     UpkeepReport,
     delete_orphans,
@@ -51,6 +52,11 @@ def maintain_lake(storage: LakeStorage, settings: LakeSettings) -> Iterator[Upke
                 orphans=swept.orphans,
                 skipped="; ".join(filter(None, (dropped.skipped, merged.skipped))),
             )
+        keep_log_short(
+            loaded_table(storage, stream.topic),
+            settings.log_retention,
+            replaced_for=settings.vacuum_after,
+        )
 
 
 def merge_lake(storage: LakeStorage, settings: LakeSettings) -> Iterator[UpkeepReport]:

@@ -11,14 +11,22 @@ committed transaction ended.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from deltalake.exceptions import DeltaError
+
+from adx_platform.contracts.streams import stream_named
+from adx_platform.lake.errors import LakeUnavailable
+from adx_platform.lake.loaded import note_loaded
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.warehouse.base import LoadBatch, LoadRange, LoadReceipt, Warehouse
 from adx_platform.warehouse.lake_source import LakeSource
 from adx_platform.warehouse.projection import project
+
+logger = logging.getLogger(__name__)
 
 # Memory, not speed: bid requests peaked at 1.0 GB of process memory with this bound and at 1.3 GB
 # with 500,000, both at some 60,000 rows per second on two busy cores.
@@ -91,6 +99,18 @@ def load_pending(
     """
     if max_rows < 1:
         raise ValueError(f"max_rows is {max_rows}: a transaction needs room for a row")
+    report = _load(warehouse, lake, stream, max_rows, on_transaction)
+    _tell_lake(warehouse, lake, stream)
+    return report
+
+
+def _load(
+    warehouse: Warehouse,
+    lake: LakeStorage,
+    stream: str,
+    max_rows: int,
+    on_transaction: OnTransaction | None,
+) -> LoadReport | None:
     started = time.monotonic()
     source = LakeSource.open(lake, stream)
     if source is None:
@@ -119,6 +139,18 @@ def load_pending(
         removed=_total(receipt.removed for receipt in progress.receipts),
         seconds=time.monotonic() - started,
     )
+
+
+def _tell_lake(warehouse: Warehouse, lake: LakeStorage, stream: str) -> None:
+    try:
+        cursors = {
+            (key.topic_id, key.partition): offset
+            for key, offset in warehouse.cursors(stream).items()
+        }
+        note_loaded(lake, stream_named(stream).topic, cursors)
+    except (LakeUnavailable, DeltaError) as error:
+        # What was loaded is loaded; the next load notes it.
+        logger.warning("the lake was not told how far %s is loaded: %s", stream, error)
 
 
 def _batches(

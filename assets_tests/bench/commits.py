@@ -136,10 +136,12 @@ def _commits(
 def _keep_up(platform: Platform, table: LakeTable, commits: int) -> None:
     """What the loop and the schedule do after so many commits."""
     settings = platform.settings
+    if commits % round(settings.follow.merge_interval.total_seconds() * COMMITS_A_SECOND):
+        return
+    _age(Path(table.storage.table_uri(table.name), "_delta_log"))
     if commits % (MAINTENANCE_SECONDS * COMMITS_A_SECOND) == 0:
-        _age(Path(table.storage.table_uri(table.name), "_delta_log"))
         list(maintain_lake(platform.storage, settings.lake))
-    elif commits % round(settings.follow.merge_interval.total_seconds() * COMMITS_A_SECOND) == 0:
+    else:
         list(merge_lake(platform.storage, settings.lake))
 
 

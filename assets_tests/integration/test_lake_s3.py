@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -17,12 +17,14 @@ from pydantic import SecretStr
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.contracts.streams import CLICKS_CONVERSIONS
+from adx_platform.lake import maintenance
 from adx_platform.lake.cursors import landed_offsets, refined_offsets
 from adx_platform.lake.errors import LakeUnavailable
 from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.holes import missing_offsets
 from adx_platform.lake.integrity import Damage, damaged_files, remove_missing
+from adx_platform.lake.maintenance import delete_orphans, merge_small_files
 from adx_platform.lake.reading import Snapshot, events_snapshot, last_message, raw_snapshot
 from adx_platform.lake.restatements import announce, pending_restatements
 from adx_platform.lake.storage import LakeStorage
@@ -219,3 +221,34 @@ def test_damaged_objects_are_found_moved_aside_and_taken_out_of_the_table(
     assert after is not None
     assert after.read("id", 0, 0, 60).equals(raw)
     assert after.next_offset("id", 0) == 60
+
+
+def test_upkeep_on_s3_merges_and_deletes_what_was_never_committed(
+    s3: LakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = open_platform(
+        load_settings(home=tmp_path, lake=s3.model_copy(update={"uri": f"s3://{BUCKET}/upkeep"}))
+    )
+    raw = _clicks(60)
+    for start in range(0, 60, 10):
+        part = raw.slice(start, 10)
+        platform.landing(STREAM).commit(part, "id", [OffsetRange(0, start, start + 10)])
+    table = raw_table(platform.storage, STREAM.topic)
+    files = LakeFiles(platform.storage, platform.storage.table_uri(table.name))
+    with files.create("part-orphan.parquet") as file:
+        file.write(b"PAR1 never committed")
+
+    report = merge_small_files(table, below=1 << 20, at_least=2)
+
+    assert (report.merged, report.into) == (6, 1)
+    merged = raw_snapshot(platform.storage, STREAM.topic)
+    assert merged is not None
+    assert merged.read("id", 0, 0, 60).equals(raw.sort("offset"))
+    # An object's age is the store's: it cannot be made older, only the bound can be lowered.
+    assert delete_orphans(table, timedelta(hours=24)).orphans == 0
+    assert files.states(["part-orphan.parquet"])[0].size is not None
+    monkeypatch.setattr(maintenance, "_whole_hours", lambda *_: 0)
+    assert delete_orphans(table, timedelta()).orphans >= 1
+    assert files.states(["part-orphan.parquet"])[0].size is None
+    assert merged.read("id", 0, 0, 60).equals(raw.sort("offset"))
+    files.delete("part-orphan.parquet")

@@ -448,8 +448,8 @@ def test_the_log_is_kept_short_and_an_overtaken_handle_writes_nothing(
         overtaken.commit(event_rows(0, 1, 2), TOPIC_ID, [OffsetRange(0, 1, 2)])
     refine(storage, event_rows(0, 60, 61), OffsetRange(0, 60, 61))
     assert events_of(storage, 61)["offset"].to_list() == list(range(61))
-    with pytest.raises(ValueError, match="ten minutes at least"):
-        keep_log_short(table, timedelta(minutes=9), replaced_for=timedelta(hours=6))
+    with pytest.raises(ValueError, match="five minutes at least"):
+        keep_log_short(table, timedelta(minutes=4), replaced_for=timedelta(hours=6))
 
 
 def aged(frame: pl.DataFrame, hours_before_noon: list[int]) -> pl.DataFrame:

@@ -25,9 +25,11 @@ from adx_platform.pipeline.follow_state import FollowedBatch
 from adx_platform.pipeline.ingest import MAX_LOSSES_IN_A_ROW, ingest_lane
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.troubles import Trouble, TroubleKind
-from adx_platform.settings import FollowSettings
+from adx_platform.settings import FollowSettings, IngestSettings, WarehouseSettings
 from adx_platform.streams.errors import BrokerUnreachable, ReadStalled
 from adx_platform.streams.topics import TopicState
+from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.loader import load_pending
 
 STREAM = AD_IMPRESSIONS.name
 HEADER = "cidr,owner\n"
@@ -159,6 +161,91 @@ def test_a_lane_alone_takes_the_full_batch_and_one_among_others_a_bounded_one(
     broker.values[1] += [b"x"] * 9
     loop.drain()
     assert asked == [6, 6]
+
+
+def test_a_warehouse_that_lags_makes_batches_fewer_and_larger_until_it_has_caught_up(
+    platform: Platform, broker: Any, tmp_path: Path
+) -> None:
+    settings = platform.settings.model_copy(
+        update={
+            "warehouse": WarehouseSettings(max_lag_rows=10),
+            "follow": FollowSettings(
+                batch_interval=timedelta(seconds=1), lagging_batch_interval=timedelta(seconds=15)
+            ),
+        }
+    )
+    loop = Loop(replace(platform, settings=settings), broker)
+    one_batch = settings.ingest.max_records_per_batch
+
+    def load() -> None:
+        with DuckDBWarehouse(tmp_path / "lagging.duckdb") as warehouse:
+            warehouse.ensure_schema()
+            load_pending(warehouse, platform.storage, STREAM)
+
+    def after(seconds: float) -> int:
+        """Batches that are committed ``seconds`` later."""
+        before = len(loop.batches)
+        loop.clock.at += seconds
+        while loop.turn() is None:
+            pass
+        return len(loop.batches) - before
+
+    def is_lagging() -> bool:
+        return TroubleKind.WAREHOUSE in {t.kind for t in loop.follower.status().troubles}
+
+    for _ in range(10):
+        after(31)
+    assert refined(platform) == {0: 10, 1: 10, 2: 10}
+    # Nobody has ever loaded this lake: that is no lag.
+    assert loop.follower.status().not_loaded == {}
+    assert not is_lagging()
+
+    load()
+    broker.values[1] += [b"more"] * 11
+    for _ in range(5):
+        after(31)
+    assert refined(platform)[1] == 21
+    assert loop.follower.status().not_loaded == {STREAM: 11}
+    assert is_lagging()
+
+    # Landing goes on, but little is left to collect; a backlog of whole batches is not held.
+    broker.values[1] += [b"a few"] * 2
+    assert after(0) == 1
+    broker.values[1] += [b"a few"] * 2
+    assert after(14) == 0
+    assert after(1) == 1
+    broker.values[1] += [b"many"] * (3 * one_batch)
+    assert after(15) == 3
+    assert refined(platform)[1] == 25 + 3 * one_batch
+
+    load()
+    after(31)
+    assert loop.follower.status().not_loaded == {STREAM: 0}
+    assert not is_lagging()
+    broker.values[1] += [b"soon"]
+    assert after(1) == 1
+    assert loop.said == [(TroubleKind.WAREHOUSE, False), (TroubleKind.WAREHOUSE, True)]
+
+
+def test_slow_batches_make_the_next_ranges_smaller_and_quick_ones_larger_again(
+    platform: Platform, broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest = IngestSettings(max_records_per_batch=100, target_batch_seconds=10)
+    settings = platform.settings.model_copy(update={"ingest": ingest})
+    broker.values = {1: [b"x"] * 1_000}
+    took = iter([50.0, 10.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    real = lane_module.refine_landed
+
+    def timed(*args: Any, **rest: Any) -> Any:
+        return replace(real(*args, **rest), seconds=next(took))
+
+    monkeypatch.setattr(lane_module, "refine_landed", timed)
+    sizes = [
+        sum(part.count for part in report.ranges)
+        for report in ingest_lane(replace(platform, settings=settings), STREAM, 1)
+    ]
+    assert sizes[:5] == [100, 20, 20, 50, 100]
+    assert sum(sizes) == 1_000
 
 
 def test_a_broker_that_is_away_is_said_once_and_again_when_it_is_back(

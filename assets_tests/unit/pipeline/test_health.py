@@ -6,6 +6,7 @@ import re
 import urllib.error
 import urllib.request
 from collections import Counter, deque
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,7 +95,10 @@ def test_ready_means_that_what_arrives_is_in_the_lake_within_moments(
 
 
 def test_the_metrics_are_prometheus_text() -> None:
-    text = metrics_text(status(trouble(TroubleKind.BROKER), turned=2), NOW)
+    found = replace(
+        status(trouble(TroubleKind.BROKER), turned=2), not_loaded={"ad_impressions": 12}
+    )
+    text = metrics_text(found, NOW)
     lane = 'stream="ad_impressions",lane="0"'
     for line in (
         f"adx_behind_offsets{{{lane}}} 7",
@@ -104,6 +108,7 @@ def test_the_metrics_are_prometheus_text() -> None:
         f'adx_latency_seconds{{{lane},quantile="0.95"}} 3',
         f"adx_last_commit_age_seconds{{{lane}}} 4",
         'adx_lane_stopped{stream="ad_impressions",lane="1"} 1',
+        'adx_not_loaded_offsets{stream="ad_impressions"} 12',
         'adx_troubles{kind="broker"} 1',
         'adx_troubles{kind="lake"} 0',
         "adx_turn_age_seconds 2",
