@@ -100,7 +100,7 @@ class LakeSettings(Section):
         "takes; not before ADX_LAKE__VACUUM_AFTER",
     )
     log_retention: timedelta = Field(
-        timedelta(minutes=10),
+        timedelta(minutes=5),
         ge=timedelta(minutes=5),
         description="entries of a table's log are kept this long; every commit pays for listing "
         "them; longer than the longest batch or restatement takes",

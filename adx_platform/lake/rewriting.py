@@ -31,8 +31,8 @@ from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.merging import LiveFile, Merge
 from adx_platform.lake.tables import RAW_STATISTICS, LakeTable, raw_table
 
-SPAN_BYTES: Final = 256 * 1024 * 1024
-"""Decoded bytes that are sorted at a time: as many as one batch of ingest may hold."""
+SPAN_BYTES: Final = 64 * 1024 * 1024
+"""Decoded bytes that are sorted at a time; the process peaks at several times as much."""
 
 # Decoded size over file size; measured on the simulator's traffic: 3 to 9.
 _DECODED: Final = 10
