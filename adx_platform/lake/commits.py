@@ -23,7 +23,12 @@ from deltalake.transaction import AddAction
 
 from adx_platform.lake.errors import CommitContention, RangeAlreadyCommitted
 from adx_platform.lake.integrity import damage_explained
-from adx_platform.lake.local_files import committed_version, delete_files, write_files
+from adx_platform.lake.local_files import (
+    committed_version,
+    delete_files,
+    keep_commit,
+    write_files,
+)
 from adx_platform.lake.tables import LakeTable
 
 MAX_ATTEMPTS: Final = 8
@@ -114,6 +119,7 @@ def commit_rows(
             # A replacement reads the files that it replaces rows of.
             with damage_explained(table, f"committing to table {table.name}"):
                 _rewrite(handle, frame, properties, writer, predicate)
+            keep_commit(table, handle.version())
             return handle.version()
         except CommitFailedError:
             handle = table.open()
@@ -135,12 +141,9 @@ def _require_standing(table: LakeTable, handle: DeltaTable, advances: Sequence[A
 
 
 def _fits_as_files(table: LakeTable, handle: DeltaTable, frame: pl.DataFrame) -> bool:
-    """Whether ``frame`` is appended without a change of the table, to a lake on this machine.
-
-    Types were compared when the table was opened.
-    """
-    stored = {field.name for field in handle.schema().fields}
-    return table.storage.is_local and not frame.is_empty() and stored == set(frame.columns)
+    """Whether ``frame`` is appended without a change of the table, to a lake on this machine."""
+    stored = dict(pl.Schema(handle.schema()))
+    return table.storage.is_local and not frame.is_empty() and stored == dict(frame.schema)
 
 
 def _append(
@@ -154,7 +157,7 @@ def _append(
             partition_by=list(table.partition_by),
             commit_properties=properties,
         )
-    return committed_version(table, handle.version(), written)
+    return committed_version(table, handle.version(), written[0].path)
 
 
 def _rewrite(

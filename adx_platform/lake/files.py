@@ -6,13 +6,14 @@ only its log says (``integrity``); no folder is ever listed.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, cast
 
 import polars as pl
@@ -73,7 +74,9 @@ class LakeFiles:
 
     @contextmanager
     def create(self, path: str) -> Iterator[IO[bytes]]:
-        """A new file for writing; folders are made. What is left after an error is no file's.
+        """A new file for writing, whole and on disk when the block ends; folders are made.
+
+        After an error there is none.
 
         Raises:
             OSError: the store fails.
@@ -81,8 +84,15 @@ class LakeFiles:
         if self._local is not None:
             target = self._local / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                yield file
+            try:
+                with target.open("xb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+            except BaseException:
+                # A full disk must not be kept full by what did not fit.
+                target.unlink(missing_ok=True)
+                raise
         else:
             # Not pyarrow's file of it, which hands over buffers where bytes are wanted.
             # Its type does not tell of `close`, which ends the upload.
@@ -91,6 +101,37 @@ class LakeFiles:
             yield cast("IO[bytes]", _Upload(stream))
             # Not after an error: what is not ended is no object.
             stream.close()
+
+    def sync(self, paths: Sequence[str]) -> None:
+        """Have local files that others wrote, and the names of all of ``paths``, on disk.
+
+        A remote store keeps by itself what it has accepted.
+
+        Raises:
+            OSError: a file is not there, or the disk fails.
+        """
+        if self._local is None:
+            return
+        for path in paths:
+            # Windows flushes only what is open for writing.
+            with (self._local / path).open("r+b") as file:
+                os.fsync(file.fileno())
+        self.sync_names(paths)
+
+    def sync_names(self, paths: Sequence[str]) -> None:
+        """Make the names of new local files last as their content does.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        if self._local is None or os.name == "nt":  # Windows cannot open a folder
+            return
+        for folder in {folder for path in paths for folder in PurePosixPath(path).parents}:
+            descriptor = os.open(self._local / folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def delete(self, path: str) -> None:
         """Delete ``path``; nothing happens if there is no such file.

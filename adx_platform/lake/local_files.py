@@ -1,8 +1,8 @@
-"""The Parquet files of an append to a lake on this machine: on disk before a commit names them.
+"""What a lake on this machine does for its commits: files that are on disk before anyone sees them.
 
-Belongs here: writing the rows of one commit, describing the files to the table's log, and what a
-disk needs to keep both. Does not belong here: the commit (``commits``), or rewriting files that are
-part of a table (``maintenance``).
+Belongs here: writing the rows of an append and describing the files to the table's log, and having
+a commit on disk. Does not belong here: the commit (``commits``), or rewriting files that are part
+of a table (``rewriting``).
 
 The Delta client has a writer of its own, which stores elsewhere are written with. On a disk it
 leaves to the operating system when a file gets there: a power cut right after a commit could leave
@@ -13,19 +13,19 @@ columns where polars takes 5 (measured 2026-11).
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import polars as pl
 from deltalake.transaction import AddAction
 
+from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.tables import LakeTable
 
 _NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -47,10 +47,11 @@ def write_files(table: LakeTable, frame: pl.DataFrame) -> list[AddAction]:
     """
     written: list[AddAction] = []
     with table.storage.explained(f"writing files of table {table.name}"):
+        files = _files(table)
         try:
             for values, part in _partitions(table, frame):
-                written.append(_write(table, values, part))
-            _sync_folders(_root(table), [action.path for action in written])
+                written.append(_write(files, table, values, part))
+            files.sync_names([action.path for action in written])
         except BaseException:
             delete_files(table, written)
             raise
@@ -63,38 +64,63 @@ def delete_files(table: LakeTable, written: Iterable[AddAction]) -> None:
     Raises:
         LakeUnavailable: the disk failed.
     """
-    root = _root(table)
+    files = _files(table)
     with table.storage.explained(f"deleting files of table {table.name}"):
         for action in written:
-            (root / action.path).unlink(missing_ok=True)
+            files.delete(action.path)
 
 
-def committed_version(table: LakeTable, before: int, written: Sequence[AddAction]) -> int:
-    """The version of the table that first has ``written``; its log entry is on disk by then.
+def committed_version(table: LakeTable, before: int, path: str) -> int:
+    """The version of the table that first has the file ``path``; its log entry is on disk by then.
 
     The client does not tell which version it has committed, and others may commit at the same time.
 
     Args:
         table: of a local lake.
-        before: a version of it that does not have the files yet.
-        written: of one commit; at least one.
+        before: a version of it that does not have the file yet.
+        path: of a file that was committed since.
 
     Raises:
         LakeUnavailable: the disk failed; the commit stands.
     """
-    root = _root(table)
-    mark = Path(written[0].path).name.encode()
+    files = _files(table)
+    mark = PurePosixPath(path).name.encode()
     with table.storage.explained(f"reading the log of table {table.name}"):
-        entries = (f"_delta_log/{version:020}.json" for version in count(before + 1))
-        entry = next(entry for entry in entries if mark in (root / entry).read_bytes())
-        with (root / entry).open("r+b") as file:
-            os.fsync(file.fileno())
-        _sync_folders(root, [entry])
-    return int(Path(entry).stem)
+        for version in count(before + 1):
+            with files.open(_entry(version)) as file:
+                is_it = mark in file.read()
+            if is_it:
+                break
+        files.sync([_entry(version)])
+    return version
 
 
-def _root(table: LakeTable) -> Path:
-    return Path(table.storage.table_uri(table.name))
+def keep_commit(table: LakeTable, version: int) -> None:
+    """Have the files and the log entry of a commit that the client wrote on disk.
+
+    Args:
+        table: of any lake; a remote store keeps what it has accepted.
+        version: the commit's.
+
+    Raises:
+        LakeUnavailable: the disk failed; the commit stands.
+    """
+    if not table.storage.is_local:
+        return
+    files = _files(table)
+    with table.storage.explained(f"committing to table {table.name}"):
+        with files.open(_entry(version)) as file:
+            actions = [json.loads(line) for line in file.read().splitlines()]
+        added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
+        files.sync([*added, _entry(version)])
+
+
+def _files(table: LakeTable) -> LakeFiles:
+    return LakeFiles(table.storage, table.storage.table_uri(table.name))
+
+
+def _entry(version: int) -> str:
+    return f"_delta_log/{version:020}.json"
 
 
 def _partitions(
@@ -109,46 +135,26 @@ def _partitions(
         yield dict(zip(table.partition_by, texts, strict=True)), part
 
 
-def _write(table: LakeTable, values: Mapping[str, str | None], part: pl.DataFrame) -> AddAction:
+def _write(
+    files: LakeFiles, table: LakeTable, values: Mapping[str, str | None], part: pl.DataFrame
+) -> AddAction:
     folders = [
         f"{name}={_NULL_PARTITION if value is None else quote(value, safe='')}"
         for name, value in values.items()
     ]
     path = "/".join([*folders, f"part-00000-{uuid4()}-c000.zstd.parquet"])
-    target = _root(table) / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with target.open("xb") as file:
-            part.write_parquet(
-                file, compression="zstd", compression_level=1, statistics=table.column_statistics
-            )
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        # A full disk must not be kept full by what did not fit.
-        target.unlink(missing_ok=True)
-        raise
+    with files.create(path) as file:
+        part.write_parquet(
+            file, compression="zstd", compression_level=1, statistics=table.column_statistics
+        )
     return AddAction(
         path=path,
-        size=target.stat().st_size,
+        size=files.states([path])[0].size or 0,
         partition_values=values,
         modification_time=round(time.time() * 1000),
         data_change=True,
         stats=json.dumps(_statistics(part, table.statistics)),
     )
-
-
-def _sync_folders(root: Path, paths: Iterable[str]) -> None:
-    """Make the names of new files last as their content does."""
-    if os.name == "nt":  # Windows cannot open a folder
-        return
-    folders = {folder for path in paths for folder in (root / path).parents}
-    for folder in {root, *(folder for folder in folders if folder.is_relative_to(root))}:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _statistics(part: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any]:

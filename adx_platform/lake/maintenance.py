@@ -23,6 +23,7 @@ from deltalake.exceptions import CommitFailedError
 
 from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.integrity import damage_explained
+from adx_platform.lake.local_files import committed_version, keep_commit
 from adx_platform.lake.merging import Merge, plan_merges
 from adx_platform.lake.reading import Snapshot
 from adx_platform.lake.rewriting import SPAN_BYTES, Rewritten, is_raw, live_files, rewrite
@@ -174,6 +175,7 @@ def drop_expired_raw(
                     table.name, dropped=dropped, skipped="dropping gave way to another writer"
                 )
             dropped += int(metrics["num_deleted_rows"] or 0)
+            keep_commit(table, handle.version())
     return UpkeepReport(table.name, dropped=dropped)
 
 
@@ -292,6 +294,8 @@ def _round(merges: Sequence[Merge], limit: int) -> list[Merge]:
 
 def _commit_merges(table: LakeTable, handle: DeltaTable, done: Sequence[Rewritten]) -> None:
     number = (handle.transaction_version(MERGES_APP_ID) or 0) + 1
+    files = LakeFiles(table.storage, table.storage.table_uri(table.name))
+    files.sync_names([item.path for item in done])
     handle.create_write_transaction(
         [action for item in done for action in item.actions()],
         mode="append",
@@ -302,6 +306,8 @@ def _commit_merges(table: LakeTable, handle: DeltaTable, done: Sequence[Rewritte
             app_transactions=[Transaction(MERGES_APP_ID, number)],
         ),
     )
+    if table.storage.is_local:
+        committed_version(table, handle.version(), done[0].path)
 
 
 def _writer(table: LakeTable) -> WriterProperties:

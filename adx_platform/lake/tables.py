@@ -10,11 +10,12 @@ reads select by, so that a range read opens only the files that can hold it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
 from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from polars.datatypes import DataTypeClass
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
@@ -81,18 +82,20 @@ class LakeTable:
     def _create(self) -> DeltaTable:
         empty = pl.DataFrame(schema=self.schema)
         with self.storage.explained(f"creating table {self.name}"):
-            # "ignore": of two processes that create at once, both get the one table.
-            DeltaTable.create(
-                self.storage.table_uri(self.name),
-                schema=Schema.from_arrow(empty.to_arrow().schema),
-                mode="ignore",
-                partition_by=list(self.partition_by),
-                storage_options=dict(self.storage.options),
-                configuration={
-                    "delta.checkpointInterval": str(self.checkpoint_interval),
-                    "delta.dataSkippingStatsColumns": ",".join(self.statistics),
-                },
-            )
+            # "ignore": of two processes that create at once, both get the one table; one that finds
+            # it in the moment between looking and committing is refused instead (seen on S3).
+            with suppress(CommitFailedError):
+                DeltaTable.create(
+                    self.storage.table_uri(self.name),
+                    schema=Schema.from_arrow(empty.to_arrow().schema),
+                    mode="ignore",
+                    partition_by=list(self.partition_by),
+                    storage_options=dict(self.storage.options),
+                    configuration={
+                        "delta.checkpointInterval": str(self.checkpoint_interval),
+                        "delta.dataSkippingStatsColumns": ",".join(self.statistics),
+                    },
+                )
             return DeltaTable(
                 self.storage.table_uri(self.name), storage_options=dict(self.storage.options)
             )

@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from adx_platform.contracts.envelope import ENVELOPE_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange
-from adx_platform.lake import local_files
+from adx_platform.lake import files as files_module
 from adx_platform.lake.errors import LakeUnavailable, RangeAlreadyCommitted
 from adx_platform.lake.landing import LandingHandle
 from adx_platform.lake.local_files import committed_version, write_files
@@ -117,7 +117,7 @@ def test_files_their_folders_and_then_the_log_are_on_disk_before_a_commit_return
         seen_early.append(entry.exists())
         really(descriptor)
 
-    monkeypatch.setattr(local_files.os, "fsync", counted)
+    monkeypatch.setattr(files_module.os, "fsync", counted)
     LandingHandle.open(storage, TOPIC).commit(raw_rows(0, 5, 9), ID, [OffsetRange(0, 5, 9)])
     (new,) = _files(table) - before
     order = [
@@ -150,7 +150,7 @@ def test_a_disk_that_is_full_is_told_and_not_kept_full(
         if len(synced) == 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(local_files.os, "fsync", full)
+    monkeypatch.setattr(files_module.os, "fsync", full)
     with pytest.raises(LakeUnavailable, match="the disk is full: free space, then run again"):
         write_files(events, event_rows(0, 0, 40))
     assert _files(events) == set()
@@ -170,7 +170,7 @@ def test_the_version_is_that_of_our_commit_whoever_commits_beside_us(
     LandingHandle.open(storage, TOPIC).commit(raw_rows(4, 0, 5), ID, [OffsetRange(4, 0, 5)])
     handle = table.open()
     handle.create_write_transaction(list(written), mode="append", schema=handle.schema())
-    assert committed_version(table, 0, written) == 5
+    assert committed_version(table, 0, written[0].path) == 5
 
 
 def test_a_partition_without_value_and_one_with_signs_are_read_back(storage: LakeStorage) -> None:
