@@ -15,6 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from types import TracebackType
 from typing import Final, Self
 
@@ -228,13 +229,17 @@ class RangeReader:
         found: dict[int, MessageColumns],
     ) -> bool:
         """Take what was fetched; True if it brought any partition further."""
-        by_partition: dict[int, list[Message]] = {}
+        # map() and groupby() over unbound methods stay in C, and messages come in runs of one
+        # partition: a loop that touches each message took a tenth of a landing's CPU.
         heard = False
-        for message in batch:
-            if message.error() is not None:
-                heard |= self._note(message)
-                continue
-            by_partition.setdefault(message.partition() or 0, []).append(message)
+        if [error for error in map(Message.error, batch) if error is not None]:
+            events = [message for message in batch if message.error() is not None]
+            batch = [message for message in batch if message.error() is None]
+            # Each of them: any() would stop at the first.
+            heard = sum(map(self._note, events)) > 0
+        by_partition: dict[int, list[Message]] = {}
+        for partition, run in groupby(batch, Message.partition):
+            by_partition.setdefault(partition or 0, []).extend(run)
         for partition, messages in by_partition.items():
             if partition in targets and self._cursors[partition].assigned:
                 self._take(messages, targets[partition], found[partition])
