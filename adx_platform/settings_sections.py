@@ -119,7 +119,11 @@ class LakeSettings(Section):
 class IngestSettings(Section):
     """How large one range may be."""
 
-    max_records_per_batch: int = Field(100_000, ge=1, description="per lane and commit")
+    max_records_per_batch: int = Field(
+        50_000,
+        ge=1,
+        description="per lane and commit; half the memory of 100,000 for the same speed",
+    )
     max_bytes_per_batch: int = Field(
         256 * 1024 * 1024, ge=1, description="message values per lane and commit: bounds memory"
     )

@@ -42,10 +42,13 @@ COLUMNS = (
 )  # fmt: skip
 STORE_FAULTS = [f for f in Fault if f not in (Fault.TORN_BODY, Fault.SLOW_BODY)]
 STORE_SHARE = 0.02
+FEWER, COARSER = 4, 4
+"""Kills need thousands of commits to fall between; other faults get a fourth of the messages, and
+ranges four times as large."""
 
 
 def faults(
-    events: Annotated[int, typer.Option(min=1_000, help="Messages of each run.")] = 2_000_000,
+    events: Annotated[int, typer.Option(min=1_000, help="Messages for the kills; a fourth for others.")] = 2_000_000,
     kills: Annotated[int, typer.Option(min=1, help="SIGKILLs.")] = 200,
     seed: Annotated[int, typer.Option(help="Decides every instant.")] = 1,
 ) -> None:
@@ -65,9 +68,12 @@ def faults(
         )
         programme.fill()
         console.print(f"{events:,} messages sent, ranges of {batch:,}; now the faults")
-        results = []
+        results = [programme.kills(kills, within=2.0)]
+        console.print("  ".join(_row(results[0])))
+        programme.batch *= COARSER
+        programme.per_partition //= FEWER
+        programme.fill()
         for run in (
-            lambda: programme.kills(kills, within=2.0),
             lambda: programme.outages(
                 max(2, kills // 20), lambda: kafka.kill(1), kafka.restart_killed
             ),
@@ -75,7 +81,7 @@ def faults(
             lambda: programme.zombies(max(2, kills // 10)),
             lambda: programme.doubled(max(2, kills // 10)),
             lambda: _with_store(programme, seed),
-            lambda: programme.full_disk(3, largest_file=batch * 8),
+            lambda: programme.full_disk(3, largest_file=programme.batch * 8),
         ):
             results.append(run())
             console.print("  ".join(_row(results[-1])))
