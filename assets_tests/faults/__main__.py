@@ -48,7 +48,9 @@ ranges four times as large."""
 
 
 def faults(
-    events: Annotated[int, typer.Option(min=1_000, help="Messages for the kills; a fourth for others.")] = 2_000_000,
+    events: Annotated[
+        int, typer.Option(min=1_000, help="Messages for the kills; a fourth for others.")
+    ] = 2_000_000,
     kills: Annotated[int, typer.Option(min=1, help="SIGKILLs.")] = 200,
     seed: Annotated[int, typer.Option(help="Decides every instant.")] = 1,
 ) -> None:
