@@ -42,14 +42,14 @@ COLUMNS = (
 )  # fmt: skip
 STORE_FAULTS = [f for f in Fault if f not in (Fault.TORN_BODY, Fault.SLOW_BODY)]
 STORE_SHARE = 0.02
-FEWER, COARSER = 4, 4
-"""Kills need thousands of commits to fall between; other faults get a fourth of the messages, and
+FEWER, COARSER = 10, 4
+"""Kills need thousands of commits to fall between; other faults get a tenth of the messages, and
 ranges four times as large."""
 
 
 def faults(
     events: Annotated[
-        int, typer.Option(min=1_000, help="Messages for the kills; a fourth for others.")
+        int, typer.Option(min=1_000, help="Messages for the kills; a tenth for others.")
     ] = 2_000_000,
     kills: Annotated[int, typer.Option(min=1, help="SIGKILLs.")] = 200,
     seed: Annotated[int, typer.Option(help="Decides every instant.")] = 1,

@@ -1,6 +1,7 @@
 """A worker that drains every lane, and says on its standard output what it does, line by line.
 
-``ready`` once it can begin, ``batch <messages>`` after each commit, ``done`` at the end. Settings
+``ready`` once it can begin, ``batch <messages>`` after each commit, ``done`` at the end. Now and then
+it merges small files, as a resident loop does: faults hit that as well. Settings
 come from ``ADX_...`` variables; an argument is the number of bytes beyond which no file may grow.
 """
 
@@ -9,12 +10,16 @@ from __future__ import annotations
 import resource
 import signal
 import sys
+from itertools import count
 
 from adx_platform.pipeline.ingest import ingest_lane
-from adx_platform.pipeline.platform import open_platform
+from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.reports import BatchReport
+from adx_platform.pipeline.upkeep import merge_lake
 from adx_platform.settings import load_settings
 from assets_tests.faults.sequence import STREAM
+
+MERGE_EVERY = 20
 
 
 def say(line: str) -> None:
@@ -22,8 +27,16 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def told(report: BatchReport) -> None:
-    say(f"batch {sum(report.counts.values())}")
+def drain(platform: Platform, lane: int) -> None:
+    committed = count(1)
+
+    def on_batch(report: BatchReport) -> None:
+        say(f"batch {sum(report.counts.values())}")
+        if next(committed) % MERGE_EVERY == 0:
+            for _ in merge_lake(platform.storage, platform.settings.lake):
+                pass
+
+    ingest_lane(platform, STREAM, lane, on_batch=on_batch)
 
 
 def main(arguments: list[str]) -> None:
@@ -35,7 +48,7 @@ def main(arguments: list[str]) -> None:
     platform = open_platform(load_settings())
     say("ready")
     for lane in range(platform.settings.kafka.lanes_per_topic):
-        ingest_lane(platform, STREAM, lane, on_batch=told)
+        drain(platform, lane)
     say("done")
 
 
