@@ -1,7 +1,7 @@
 """A worker that drains every lane, and says on its standard output what it does, line by line.
 
-``ready`` once it can begin, ``batch <messages>`` after each commit, ``done`` at the end. Now and then
-it merges small files, as a resident loop does: faults hit that as well. Settings
+``ready`` once it can begin, ``batch <messages>`` after each commit, ``done`` at the end. Every few
+commits it merges small files, as a resident loop does, so that faults hit that as well. Settings
 come from ``ADX_...`` variables; an argument is the number of bytes beyond which no file may grow.
 """
 
@@ -19,7 +19,7 @@ from adx_platform.pipeline.upkeep import merge_lake
 from adx_platform.settings import load_settings
 from assets_tests.faults.sequence import STREAM
 
-MERGE_EVERY = 20
+MERGE_EVERY = 7
 
 
 def say(line: str) -> None:

@@ -6,6 +6,7 @@ belong here: what the lake must hold afterwards (``sequence``), the servers, or 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -19,9 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Final, Self
-
-import polars as pl
-from deltalake import DeltaTable
 
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.settings import KafkaSettings, LakeSettings, load_settings
@@ -405,10 +403,16 @@ class Programme:
 
 
 def _written_in_vain(lake: Path) -> float:
-    there = sum(path.stat().st_size for path in lake.rglob("*.parquet"))
-    committed = 0
-    for log in lake.rglob("_delta_log"):
-        there -= sum(path.stat().st_size for path in log.glob("*.parquet"))
-        actions = DeltaTable(str(log.parent)).get_add_actions(flatten=True)
-        committed += int(pl.DataFrame(actions)["size_bytes"].sum())
-    return there / committed - 1
+    """Bytes of files that no commit ever named, over those that commits of data named."""
+    named: dict[Path, int] = {}
+    merged: set[Path] = set()
+    for entry in lake.rglob("_delta_log/*.json"):
+        for line in entry.read_text(encoding="utf-8").splitlines():
+            if (added := json.loads(line).get("add")) is not None:
+                path = entry.parent.parent / added["path"]
+                named[path] = added["size"]
+                if not added["dataChange"]:
+                    merged.add(path)
+    there = [path for path in lake.rglob("*.parquet") if path.parent.name != "_delta_log"]
+    in_vain = sum(path.stat().st_size for path in there if path not in named)
+    return in_vain / sum(size for path, size in named.items() if path not in merged)
