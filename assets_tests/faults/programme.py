@@ -33,6 +33,7 @@ _WAIT_SECONDS: Final = 300.0
 _GONE_SECONDS: Final = 60.0
 _OUTAGE_SECONDS: Final = 2.0
 _STORE_COMMITS: Final = 24
+_LAST_BATCH: Final = 50_000
 
 
 @dataclass(slots=True)
@@ -390,6 +391,8 @@ class Programme:
 
     def _finished(self, result: Result, environment: dict[str, str], since: float | None) -> Result:
         """Let an undisturbed worker drain what is left, and hold the lake against what was sent."""
+        # In whole ranges: nothing falls between its commits any more.
+        environment = environment | {"ADX_INGEST__MAX_RECORDS_PER_BATCH": str(_LAST_BATCH)}
         with Worker(environment) as worker:
             code = worker.finish()
             if code != 0 or not worker.is_done:
