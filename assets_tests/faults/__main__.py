@@ -63,7 +63,7 @@ def faults(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.monotonic()
     with _kafka() as kafka, tempfile.TemporaryDirectory(prefix="adx-faults-") as folder:
-        # A worker commits some eight times between two kills: so they are spread over the whole run.
+        # A worker commits some eight times between two kills: they are spread over the run.
         batch = max(500, events // (8 * kills))
         settings = kafka.settings(partitions_per_topic=PARTITIONS, lanes_per_topic=LANES)
         programme = Programme(
