@@ -229,14 +229,11 @@ class RangeReader:
         found: dict[int, MessageColumns],
     ) -> bool:
         """Take what was fetched; True if it brought any partition further."""
-        # map() and groupby() over unbound methods stay in C, and messages come in runs of one
-        # partition: a loop that touches each message took a tenth of a landing's CPU.
-        heard = False
-        if [error for error in map(Message.error, batch) if error is not None]:
-            events = [message for message in batch if message.error() is not None]
-            batch = [message for message in batch if message.error() is None]
-            # Each of them: any() would stop at the first.
-            heard = sum(map(self._note, events)) > 0
+        # In C, by runs of one partition: touching each message took a tenth of a landing's CPU.
+        pairs = zip(batch, map(Message.error, batch), strict=True)
+        events = [message for message, error in pairs if error is not None]
+        heard = sum(map(self._note, events)) > 0
+        batch = [item for item in batch if item.error() is None] if events else batch
         by_partition: dict[int, list[Message]] = {}
         for partition, run in groupby(batch, Message.partition):
             by_partition.setdefault(partition or 0, []).extend(run)

@@ -362,12 +362,12 @@ def test_files_with_fewer_rows_than_the_log_says_are_not_merged(
 
 
 def test_late_rows_of_many_days_leave_few_files(storage: LakeStorage, event_rows: Frames) -> None:
-    """Each batch has rows of twenty of two hundred days; the files do not grow with the batches."""
+    """Each batch has rows of twenty of a hundred days; the files do not grow with the batches."""
     table = events_table(storage, TOPIC, ENVELOPE_SCHEMA)
-    days, left = 200, []
-    for number in range(120):
+    days, left = 100, []
+    for number in range(60):
         start = number * 20
-        dates = [date(2025, 6, 1) + timedelta((number * 37 + row * 10) % days) for row in range(20)]
+        dates = [date(2025, 6, 1) + timedelta((number * 37 + row * 5) % days) for row in range(20)]
         rows = event_rows(0, start, start + 20, disposition="accepted").with_columns(
             event_date=pl.Series(dates)
         )
@@ -375,9 +375,9 @@ def test_late_rows_of_many_days_leave_few_files(storage: LakeStorage, event_rows
         if (number + 1) % 20 == 0:
             merge_small_files(table, below=BIG, at_least=16)
             left.append(files_of(storage))
-    # Twelve batches have had each day by the end: without merging there are 2,400 files.
+    # Twelve batches have had each day by the end: without merging there are 1,200 files.
     assert max(left) <= 3 * days
-    assert events_of(storage, 2_400)["offset"].to_list() == list(range(2_400))
+    assert events_of(storage, 1_200)["offset"].to_list() == list(range(1_200))
 
 
 def stray(storage: LakeStorage, path: str, age: timedelta) -> Path:
