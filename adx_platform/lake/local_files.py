@@ -14,22 +14,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import polars as pl
 from deltalake.transaction import AddAction
 
+from adx_platform.lake.file_statistics import FileStatistics
 from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.tables import LakeTable
 
 _NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def write_files(table: LakeTable, frame: pl.DataFrame) -> list[AddAction]:
@@ -147,35 +146,13 @@ def _write(
         part.write_parquet(
             file, compression="zstd", compression_level=1, statistics=table.column_statistics
         )
+    statistics = FileStatistics(table.statistics)
+    statistics.add(part)
     return AddAction(
         path=path,
         size=files.states([path])[0].size or 0,
         partition_values=values,
         modification_time=round(time.time() * 1000),
         data_change=True,
-        stats=json.dumps(_statistics(part, table.statistics)),
+        stats=statistics.document(),
     )
-
-
-def _statistics(part: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
-    """What lets a reader pass over the file: its rows, and bounds and nulls of ``columns``."""
-    known = part.select(columns)
-    lowest, highest, nulls = (
-        {name: series[0] for name, series in found.to_dict().items()}
-        for found in (known.min(), known.max(), known.null_count())
-    )
-    return {
-        "numRecords": part.height,
-        "minValues": {k: _plain(v) for k, v in lowest.items() if v is not None},
-        "maxValues": {k: _plain(v, up=True) for k, v in highest.items() if v is not None},
-        "nullCount": nulls,
-    }
-
-
-def _plain(value: Any, *, up: bool = False) -> Any:  # noqa: ANN401 - a value of any column type
-    """The value as JSON has it; the log keeps milliseconds, so a bound is widened to one."""
-    if not isinstance(value, datetime):
-        return value
-    rest = timedelta(microseconds=value.microsecond % 1000)
-    bound = value - rest + (_MILLISECOND if up and rest else timedelta())
-    return bound.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,11 +10,9 @@ span, whatever the size of the file.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -27,6 +25,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
 from adx_platform.lake.errors import LakeError
+from adx_platform.lake.file_statistics import FileStatistics
 from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.merging import LiveFile, Merge
 from adx_platform.lake.tables import RAW_STATISTICS, LakeTable, raw_table
@@ -50,13 +49,13 @@ class Rewritten:
     path: str
     size: int
     rows: int
-    stats: Mapping[str, Any]
+    stats: str
 
     def actions(self) -> list[AddAction | RemoveAction]:
         """The log's actions: the new file instead of the old ones, with no change of data."""
         now = int(time.time() * 1000)
         partition = dict(self.merge[0].partition)
-        added = AddAction(self.path, self.size, partition, now, False, json.dumps(self.stats))
+        added = AddAction(self.path, self.size, partition, now, False, self.stats)
         return [
             added,
             *(
@@ -105,7 +104,7 @@ def rewrite(
     parent = PurePosixPath(merge[0].path).parent
     path = str(parent / f"merged-{uuid4()}.parquet")
     files = LakeFiles(table.storage, table.storage.table_uri(table.name))
-    stats = _Statistics(table.statistics)
+    stats = FileStatistics(table.statistics)
     spans = _spans(table, merge, rows, span_bytes)
     with files.create(path) as sink:
         writer: pq.ParquetWriter | None = None
@@ -193,42 +192,6 @@ def _writer_options(table: LakeTable, arrow: pa.Table) -> dict[str, Any]:
         options["use_dictionary"] = [name for name in names if name not in {"key", "value"}]
         options["write_statistics"] = list(RAW_STATISTICS)
     return options
-
-
-class _Statistics:
-    """What the log says of a file, gathered span by span."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.rows = 0
-        self._columns = columns
-        self._low: dict[str, Any] = {}
-        self._high: dict[str, Any] = {}
-        self._nulls = dict.fromkeys(columns, 0)
-
-    def add(self, span: pl.DataFrame) -> None:
-        self.rows += span.height
-        for name in self._columns:
-            column = span[name]
-            self._nulls[name] += column.null_count()
-            low: Any = column.min()
-            high: Any = column.max()
-            if low is not None:
-                self._low[name] = min(self._low.get(name, low), low)
-                self._high[name] = max(self._high.get(name, high), high)
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "numRecords": self.rows,
-            "minValues": {name: _json(value) for name, value in self._low.items()},
-            "maxValues": {name: _json(value) for name, value in self._high.items()},
-            "nullCount": self._nulls,
-        }
-
-
-def _json(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return value
 
 
 def _text(value: object) -> str | None:

@@ -70,7 +70,6 @@ _UNREACHABLE_CODES = frozenset(
         KafkaError._TIMED_OUT,  # noqa: SLF001 - the library's name
         KafkaError._MSG_TIMED_OUT,  # noqa: SLF001 - the library's name
         KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001 - the library's name
-        *_NO_LEADER_CODES,
     }
 )
 _ADDRESS = re.compile(r"\w+://\S+")

@@ -6,7 +6,6 @@ the broker and the platform, which are fixtures (``conftest``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 
 import polars as pl
@@ -17,43 +16,23 @@ from adx_platform.pipeline.ingest import BatchReport, ingest_lane
 from adx_platform.pipeline.platform import Platform
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams.producer import OutgoingMessage, produce
+from assets_tests.integration.kafka_line import NOON_MS, impression
 
 PlatformMaker = Callable[..., Platform]
 
 STREAM = "ad_impressions"
-NOON_MS = 1_772_452_800_000
 PARTITIONS = 3
 TOPIC_ID = f"name:{STREAM}"
-
-
-def impression(number: int, *, flavour: str = "") -> bytes:
-    return json.dumps(
-        {
-            "event_type": "rendered",
-            "event_id": f"event-{number}",
-            "ts": (NOON_MS + number) * 1000,
-            "impression_id": f"impression-{number}{flavour}",
-            "exchange_id": "x1",
-            "request_id": f"request-{number}",
-            "imp_id": "1",
-            "bid_id": f"bid-{number}",
-            "campaign_id": "c1",
-            "creative_id": "cr1",
-            "advertiser_id": "a1",
-            "publisher_id": "p1",
-            "user_id": f"user-{number % 7}",
-            "ip": "203.0.113.9",
-        }
-    ).encode()
 
 
 def message(number: int, value: bytes | None = None) -> OutgoingMessage:
     """In partition ``number % PARTITIONS``; of ten, one is broken and two repeat another."""
     if value is None:
+        first = number - 3
         value = {
             3: b"{broken",
-            7: impression(number - 3),
-            8: impression(number - 3, flavour="!"),
+            7: impression(first),
+            8: impression(first, impression_id=f"impression-{first}!"),
         }.get(number % 10, impression(number))
     return OutgoingMessage(
         b"k%d" % number, value, [("n", b"%d" % number)], NOON_MS + number, number % PARTITIONS

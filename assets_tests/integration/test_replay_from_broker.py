@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.errors import RawPastRetention
 from adx_platform.lake.restatements import list_restatements
+from adx_platform.pipeline import refill
 from adx_platform.pipeline import reprocess as reprocess_module
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.replay import replay_rejects
@@ -21,12 +22,12 @@ from assets_tests.integration.ingest_line import (
     STREAM,
     PlatformMaker,
     event_rows,
-    impression,
     ingest_all,
     message,
     raw_rows,
     send,
 )
+from assets_tests.integration.kafka_line import impression
 
 pytestmark = pytest.mark.broker
 
@@ -117,8 +118,6 @@ def test_another_topics_records_are_never_taken_for_the_lost_ones(
 
     def other_records(*args: object) -> pl.DataFrame:
         with monkeypatch.context() as patch:
-            from adx_platform.pipeline import refill  # noqa: PLC0415 - patched here only
-
             really = refill.payload_fingerprint
             patch.setattr(refill, "payload_fingerprint", lambda v: really((v or b"") + b"!"))
             return read(*args)  # type: ignore[arg-type] # passed on as is
