@@ -86,7 +86,7 @@ COMMANDS = (
     CommandEntry(
         "maintain",
         "maintain",
-        "Merge the lake's small files, drop raw bytes past retention, delete replaced files.",
+        "Merge the lake's small files, drop expired raw bytes, delete files nothing refers to.",
     ),
     CommandEntry(
         "build",

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def maintain(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False
 ) -> None:
-    """Merge the lake's small files, drop raw bytes past retention, delete what nothing refers to.
+    """Merge the lake's small files, drop expired raw bytes, delete files nothing refers to.
 
     Safe while everything else runs; in Dagster the schedule `maintenance` does it.
     """
