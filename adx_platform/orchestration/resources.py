@@ -17,6 +17,7 @@ from adx_platform.pipeline.lags import PartitionLag, lags
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.remedies import RemedyReport, carry_out
 from adx_platform.pipeline.reports import BatchReport
+from adx_platform.pipeline.training import TrainingReport, train_attribution
 from adx_platform.pipeline.upkeep import maintain_lake
 from adx_platform.quality.incidents.model import Remedy
 from adx_platform.quality.incidents.store import IncidentStore
@@ -92,6 +93,11 @@ class Line:
     def maintain(self) -> list[UpkeepReport]:
         """Merge, drop and clean up in every table of the lake."""
         return list(maintain_lake(self.storage, self.settings.lake))
+
+    def train(self) -> TrainingReport:
+        """Learn the weights of the data-driven attribution models from the built marts."""
+        with self.warehouse() as warehouse:
+            return train_attribution(warehouse)
 
     def incidents(self) -> IncidentStore:
         """The incident database; use it as a context manager."""

@@ -38,9 +38,9 @@
   )
 {%- endmacro %}
 
-{#- A relation with one integer column `days`: first, ..., last. -#}
-{% macro numbers(first, last) -%}
-  {%- for number in range(first, last + 1) %}select {{ number }} as days{% if not loop.last %} union all {% endif %}{% endfor -%}
+{#- A relation with one integer column: first, ..., last. -#}
+{% macro numbers(first, last, column='days') -%}
+  {%- for number in range(first, last + 1) %}select {{ number }} as {{ column }}{% if not loop.last %} union all {% endif %}{% endfor -%}
 {%- endmacro %}
 
 {#- Pre-hook of every incremental model: takes the touched days out of the table. dbt's own

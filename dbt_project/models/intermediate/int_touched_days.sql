@@ -161,6 +161,29 @@ attribution_days as (
 
 ),
 
+-- New weights of a training window divide its conversions anew; no campaign's figures follow them.
+retrained_days as (
+
+    select conversions.event_date
+    from {{ ref('stg_conversions') }} as conversions
+    inner join (
+        select distinct
+            weights.advertiser_id,
+            weights.window_start,
+            weights.window_end
+        from {{ ref('stg_attribution_weights') }} as weights
+        cross join (
+            select max(builds.completed_at) as completed_at
+            from {{ ref('stg_builds') }} as builds
+        ) as last_build
+        where weights.trained_at > last_build.completed_at
+    ) as retrained
+        on conversions.advertiser_id = retrained.advertiser_id
+        and conversions.event_date >= retrained.window_start
+        and conversions.event_date < retrained.window_end
+
+),
+
 changed_rejects as (
 
     select
@@ -203,6 +226,9 @@ days as (
     union
     select 'attribution', attribution_days.event_date
     from attribution_days
+    union
+    select 'attribution', retrained_days.event_date
+    from retrained_days
     union
     select 'campaign', campaign_days.event_date
     from campaign_days
