@@ -194,6 +194,11 @@ class WarehouseSettings(Section):
     user: str | None = None
     password: SecretStr | None = None
     threads: int = Field(2, ge=1)
+    memory_limit: str = Field(
+        "3GB",
+        pattern=r"^\d+(\.\d+)?\s?([kKMGT]i?B|%)$",
+        description="DuckDB only: what a load or build may hold; what needs more goes to disk",
+    )
     max_lag_rows: int = Field(
         10_000_000,
         ge=1,

@@ -46,12 +46,20 @@ from adx_platform.warehouse.tables import (
 class DuckDBWarehouse:
     """A warehouse in a DuckDB file."""
 
-    def __init__(self, path: Path, *, threads: int = 2, wait_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int = 2,
+        memory_limit: str = "3GB",
+        wait_seconds: float = 0.0,
+    ) -> None:
         """Open, and create where needed, the database at ``path``.
 
         Args:
             path: the database file.
             threads: worker threads of the engine.
+            memory_limit: what the engine may hold, as ``3GB``; the rest goes to disk.
             wait_seconds: how long to wait for another process to let go of the file.
 
         Raises:
@@ -63,6 +71,7 @@ class DuckDBWarehouse:
             path, wait_seconds=wait_seconds
         )
         self._connection.execute(f"SET threads = {int(threads)}")
+        self._connection.execute("SET memory_limit = ?", [memory_limit])
 
     def __enter__(self) -> Self:
         """Use the warehouse in a ``with`` block."""

@@ -23,6 +23,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "ADX_DBT_TARGET": DBT_TARGETS[warehouse.engine],
         "ADX_DBT_THREADS": str(warehouse.threads),
         "ADX_DUCKDB_PATH": str(settings.duckdb_path),
+        "ADX_WAREHOUSE__MEMORY_LIMIT": warehouse.memory_limit,
         "ADX_WAREHOUSE__HOST": warehouse.host,
         "ADX_WAREHOUSE__PORT": None if warehouse.port is None else str(warehouse.port),
         "ADX_WAREHOUSE__DATABASE": warehouse.database,

@@ -24,7 +24,10 @@ def open_warehouse(settings: Settings, *, wait_seconds: float = 0.0) -> Warehous
     engine = settings.warehouse.engine
     if engine == "duckdb":
         return DuckDBWarehouse(
-            settings.duckdb_path, threads=settings.warehouse.threads, wait_seconds=wait_seconds
+            settings.duckdb_path,
+            threads=settings.warehouse.threads,
+            memory_limit=settings.warehouse.memory_limit,
+            wait_seconds=wait_seconds,
         )
     raise WarehouseError(
         f"the warehouse engine {engine!r} has no loader in this release: "
