@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from adx_platform import faultpoints
-from adx_platform.warehouse.base import WarehouseError
+from adx_platform.settings import Settings
+from adx_platform.warehouse.base import PublishReport, WarehouseError
 from adx_platform.warehouse.duckdb_connection import transaction
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.published import POINTER, current_snapshot
@@ -35,13 +35,11 @@ _PARTIAL = ".partial"
 _ALIAS = "adx_snapshot"
 
 
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What was published: the snapshot's file and the rows of each mart."""
-
-    build_id: str
-    snapshot: Path
-    rows: dict[str, int]
+def publish_build(settings: Settings, build_id: str, wait_seconds: float = 0.0) -> PublishReport:
+    """Publish a recorded build of the warehouse of ``settings``; see :func:`publish`."""
+    with DuckDBWarehouse.from_settings(settings, wait_seconds) as warehouse:
+        warehouse.ensure_schema()
+        return publish(warehouse, settings.published_dir, build_id)
 
 
 def publish(
