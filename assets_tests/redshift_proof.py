@@ -132,15 +132,27 @@ def load_and_build(settings: Settings, build_id: str, *arguments: str) -> Build:
     return done
 
 
-def tables(line: Line) -> dict[str, tuple[list[str], Rows]]:
-    """Every table that dbt has built and whose content is a result: its columns and rows."""
+def tables(
+    line: Line,
+    schemas: tuple[str, ...] = ("intermediate", "marts"),
+    *,
+    without: frozenset[str] = frozenset(),
+) -> dict[str, tuple[list[str], Rows]]:
+    """Every table of ``schemas`` whose content is a result: its columns and rows.
+
+    Columns ``without`` are left out.
+    """
+    listed = ", ".join(f"'{schema}'" for schema in schemas)
     with line.warehouse() as warehouse:
         found = warehouse.query(
             "select table_schema, table_name from information_schema.tables "
-            "where table_schema in ('intermediate', 'marts') and table_type = 'BASE TABLE'"
+            f"where table_schema in ({listed}) and table_type = 'BASE TABLE'"
         )
         named = [f"{schema}.{name}" for schema, name in found.rows() if name not in BOOKKEEPING]
-        return {name: _content(warehouse.query(f"select * from {name}")) for name in sorted(named)}
+        return {
+            name: _content(warehouse.query(f"select * from {name}").drop(without, strict=False))
+            for name in sorted(named)
+        }
 
 
 def differences(

@@ -67,13 +67,13 @@ class LoadFolder:
                 "keep the lake on s3:// (ADX_LAKE__URI), or set ADX_WAREHOUSE__LOAD_URI"
             )
         # COPY knows no other name of the scheme.
-        self._url = f"s3://{parts.netloc}{parts.path}".rstrip("/")
+        self.url = f"s3://{parts.netloc}{parts.path}".rstrip("/")
         self._storage = storage
 
     @contextmanager
     def new_load(self) -> Iterator[LoadFiles]:
         """Files for one load; they are deleted when the block ends, however it ends."""
-        files = LoadFiles(self._storage, self._url, uuid.uuid4().hex)
+        files = LoadFiles(self._storage, self.url, uuid.uuid4().hex)
         try:
             yield files
         finally:

@@ -48,6 +48,7 @@ from adx_platform.warehouse.redshift_connection import (
 from adx_platform.warehouse.redshift_copy import CopySource, LoadFolder, copy_statement
 from adx_platform.warehouse.redshift_frames import frame_of
 from adx_platform.warehouse.redshift_schema import LOCK_TABLE, migrate, schema_is_current
+from adx_platform.warehouse.redshift_upkeep import refresh_statistics
 from adx_platform.warehouse.tables import (
     BUILDS,
     CURSORS,
@@ -162,6 +163,9 @@ class RedshiftWarehouse:
             faultpoints.reach("load.files_written")
             receipt = retried(lambda: self._load(batch, tables, sources))
             faultpoints.reach("load.after_commit")
+        # A build that plans without figures of what was just loaded may choose to join every row
+        # with every other.
+        refresh_statistics(self.connection, batch.frames)
         return receipt
 
     def load_reference(

@@ -12,7 +12,7 @@ from typing import Final
 from adx_platform.settings_sections import WarehouseSettings
 from adx_platform.warehouse.redshift_connection import name_of
 
-RESTRICTED_COLUMNS: Final = frozenset({"user_id"})
+RESTRICTED_COLUMNS: Final = frozenset({"user_id", "user_id_previous"})
 """Pseudonyms of people: personal data, although nobody can be named by them."""
 
 

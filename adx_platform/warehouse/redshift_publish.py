@@ -10,21 +10,22 @@ therefore read the views: those show one green build as a whole, and change in o
 from __future__ import annotations
 
 import hashlib
-import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
+
+import polars as pl
 
 from adx_platform import faultpoints
 from adx_platform.settings import Settings
 from adx_platform.settings_sections import WarehouseSettings
 from adx_platform.warehouse.base import PublishReport, WarehouseError
+from adx_platform.warehouse.publish import publish_frames
 from adx_platform.warehouse.redshift_connection import RedshiftConnection, retried
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
 from adx_platform.warehouse.redshift_grants import grant_statements
 from adx_platform.warehouse.redshift_upkeep import keep_up
 from adx_platform.warehouse.tables import BUILDS, CURSORS, LOAD_RANGES, LOADS, REFERENCE_LOADS
-
-logger = logging.getLogger(__name__)
 
 MARTS_SCHEMA: Final = "marts"
 PUBLISHED_SCHEMA: Final = "published"
@@ -32,6 +33,9 @@ PUBLICATIONS: Final = "control.publications"
 KEPT_SNAPSHOTS: Final = 2
 TRACE_TABLES: Final = (LOADS, LOAD_RANGES, CURSORS, BUILDS, REFERENCE_LOADS)
 """Published beside the marts, so that a figure can be traced to its load and offset range."""
+
+LEFT_IN_REDSHIFT: Final = frozenset({"fct_auctions", "fct_clicks", "fct_impressions"})
+"""Too large to be carried to one machine; no figure of the report needs them."""
 
 _PREFIX: Final = "published_"
 
@@ -41,8 +45,24 @@ def publish_build(settings: Settings, build_id: str, wait_seconds: float = 0.0) 
     with RedshiftWarehouse.from_settings(settings, wait_seconds) as warehouse:
         warehouse.ensure_schema()
         report = publish(warehouse.connection, settings.warehouse, build_id)
+        publish_frames(
+            settings.published_dir,
+            build_id,
+            _loads_of(warehouse.connection, build_id),
+            _figures(warehouse, str(report.snapshot)),
+        )
         keep_up(warehouse.connection)
     return report
+
+
+def _figures(warehouse: RedshiftWarehouse, schema: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """What the report and `adx query` of this machine show: all but the largest facts."""
+    for name in _tables_in(warehouse.connection, MARTS_SCHEMA):
+        if name not in LEFT_IN_REDSHIFT:
+            yield MARTS_SCHEMA, name, warehouse.query(f'SELECT * FROM {schema}."{name}"')  # noqa: S608 names from the catalogue
+    for table in TRACE_TABLES:
+        rows = warehouse.query(f"SELECT * FROM {schema}.{table.name}")  # noqa: S608 our own names
+        yield table.schema, table.name, rows
 
 
 def publish(

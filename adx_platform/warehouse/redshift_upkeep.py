@@ -1,7 +1,7 @@
 """ANALYZE and VACUUM: when, and of which tables.
 
-Belongs here: the policy, and carrying it out after a publication. Does not belong here: anything
-that a build or a reader must wait for.
+Belongs here: the policy, and carrying it out after loads and publications. Does not belong here:
+anything in a transaction.
 
 Redshift does both by itself when it is idle. A warehouse that loads and builds all day is never
 idle for long, and a build that has deleted and inserted whole days plans with the figures of
@@ -11,6 +11,7 @@ yesterday: this is the net below.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,19 +62,36 @@ def upkeep_statements(states: list[TableState]) -> list[str]:
     ]
 
 
+def refresh_statistics(connection: RedshiftConnection, tables: Iterable[str]) -> list[str]:
+    """ANALYZE the raw ``tables`` whose statistics are off; returns what was done."""
+    names = {f'raw."{table}"' for table in tables}
+    return _done(
+        connection,
+        lambda: [
+            f"ANALYZE {state.name}"
+            for state in table_states(connection)
+            if state.name in names and state.stats_off >= ANALYZE_FROM_PCT
+        ],
+    )
+
+
 def keep_up(connection: RedshiftConnection) -> list[str]:
     """Do what is due; returns the statements that succeeded. A failure is logged and ends nothing.
 
     Another VACUUM at work, or a user who may not look at the catalogue, is no reason to fail a
     build.
     """
+    return _done(connection, lambda: upkeep_statements(table_states(connection)))
+
+
+def _done(connection: RedshiftConnection, plan: Callable[[], list[str]]) -> list[str]:
     done: list[str] = []
     try:
-        for statement in upkeep_statements(table_states(connection)):
+        for statement in plan():
             connection.execute(statement)
             done.append(statement)
     except WarehouseError as error:
-        logger.warning("upkeep of the warehouse was left at %d statements: %s", len(done), error)
+        logger.warning("upkeep of the warehouse ended after %d statements: %s", len(done), error)
     return done
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from adx_platform.orchestration.dbt_project import ensure_manifest
 from adx_platform.orchestration.resources import Line
 from adx_platform.settings import Settings, load_settings
+from adx_platform.warehouse.published import query_published
 from assets_tests.redshift_proof import (
     Build,
     arrive,
@@ -169,6 +171,25 @@ def test_readers_see_the_last_published_build_until_the_next(proof: Proof) -> No
     assert len(schemas) == 2
 
 
+def test_adx_build_takes_it_to_the_report(proof: Proof) -> None:
+    """The same by the jobs of the command line; nothing is new, so nothing may change."""
+    from adx_platform.orchestration.run import run_warehouse  # noqa: PLC0415 Dagster is slow
+
+    ensure_manifest(proof.settings)
+    before = tables(Line(proof.settings))
+
+    summary = run_warehouse(proof.settings)
+
+    assert summary.success, [(run.step.name, run.error) for run in summary.runs]
+    assert differences(tables(Line(proof.settings)), before) == []
+    folder = proof.settings.published_dir
+    for name in ("agg_campaign_daily", "conservation_offsets", "fct_attribution"):
+        columns, rows = before[f"marts.{name}"]
+        found = query_published(folder, f"select {', '.join(columns)} from marts.{name}")
+        assert found.height == rows.total()
+    assert proof.settings.report_path.is_file()
+
+
 @pytest.mark.parametrize(
     ("role", "sql", "may"),
     [
@@ -199,6 +220,45 @@ def test_every_statement_is_redshifts(proof: Proof) -> None:
     assert any(sql.startswith("COPY incoming_") for sql in statements)
     problems = [problem for sql in sorted(statements) for problem in _problems(sql)]
     assert problems == []
+
+
+def test_rows_lie_where_the_models_say(proof: Proof) -> None:
+    """As it was sent: PostgreSQL has no nodes, so what it made of it says nothing."""
+    created = {
+        f"{found['schema']}.{found['name']}": " ".join(found["layout"].lower().split())
+        for sql in proof.cluster.wire.log.statements
+        if (found := _CREATED.search(_bare(sql))) is not None
+    }
+    for model, layout in {
+        "marts.fct_impressions": "diststyle key distkey (impression_key) "
+        "compound sortkey(impression_date)",
+        "intermediate.int_clicks_classified": "diststyle key distkey (event_id) "
+        "compound sortkey(event_date)",
+        "marts.fct_attribution": "diststyle key distkey (conversion_event_id) "
+        "compound sortkey(conversion_date)",
+        # dbt leaves AUTO out, which is Redshift's own choice.
+        "marts.agg_campaign_daily": "compound sortkey(local_date)",
+        "marts.conservation_offsets": "diststyle all",
+        "intermediate.int_touched_events": "diststyle even",
+    }.items():
+        assert created[model] == layout, model
+    present = proof.cluster.execute(
+        "select table_schema || '.' || table_name || '.' || column_name "
+        "from information_schema.columns"
+    )
+    for model, layout in created.items():
+        for column in re.findall(r"\((\w+)\)", layout):
+            assert (f"{model.removesuffix('__dbt_tmp')}.{column}",) in present, (model, column)
+    # dbt builds a table under another name and then renames it.
+    assert created["marts.dim_campaigns__dbt_tmp"] == "diststyle all"
+    raw = next(s for s in proof.cluster.wire.log.statements if "EXISTS raw.clicks (" in s)
+    assert raw.endswith(" DISTKEY(event_id) COMPOUND SORTKEY(event_date, load_id)")
+
+
+_CREATED = re.compile(
+    r"create\s+table\s+\"\w+\"\.\"(?P<schema>\w+)\"\.\"(?P<name>\w+)\"(?P<layout>.*?)\bas\s*\(",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def test_what_redshift_lacks_is_found() -> None:
