@@ -24,12 +24,10 @@ from adx_platform.quality.incidents.store import IncidentStore
 from adx_platform.quality.marts_rows import Unbuilt, model_rows, unbuilt
 from adx_platform.reference.files import ReferenceData, load_reference
 from adx_platform.settings import Settings
-from adx_platform.warehouse.base import Warehouse, WarehouseError
-from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.base import PublishReport, Warehouse
 from adx_platform.warehouse.loader import LoadReport, load_pending
-from adx_platform.warehouse.publish import PublishReport, publish
 from adx_platform.warehouse.references import load_reference_data
-from adx_platform.warehouse.selection import open_warehouse
+from adx_platform.warehouse.selection import open_warehouse, publish_build
 from adx_platform.warehouse.tracing import TracedLoad, newest_loads
 
 # A load or a build holds the file for seconds; a run that meets one waits instead of failing.
@@ -145,7 +143,4 @@ class Line:
 
     def publish(self, build_id: str) -> PublishReport:
         """Make the marts of a recorded build what readers see."""
-        with self.warehouse() as warehouse:
-            if not isinstance(warehouse, DuckDBWarehouse):
-                raise WarehouseError("this engine serves its marts itself: publish is for DuckDB")
-            return publish(warehouse, self.settings.published_dir, build_id)
+        return publish_build(self.settings, build_id, wait_seconds=WAREHOUSE_WAIT_SECONDS)

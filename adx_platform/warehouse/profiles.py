@@ -31,6 +31,12 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "ADX_WAREHOUSE__PASSWORD": (
             None if warehouse.password is None else warehouse.password.get_secret_value()
         ),
+        "ADX_WAREHOUSE__SSLMODE": warehouse.sslmode,
+        "ADX_DBT_REDSHIFT_METHOD": "iam" if warehouse.iam_auth else "database",
+        "ADX_WAREHOUSE__CLUSTER_ID": warehouse.cluster_id,
+        "ADX_WAREHOUSE__WORKGROUP": warehouse.workgroup,
+        "ADX_WAREHOUSE__REGION": warehouse.region,
+        "ADX_WAREHOUSE__IAM_PROFILE": warehouse.iam_profile,
         # dbt asks the network for its version and reports usage unless it is told not to.
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",

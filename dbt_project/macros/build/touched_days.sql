@@ -75,6 +75,7 @@
       on_schema_change='append_new_columns',
       partition_by=[date_column] if target.type == 'spark' else none,
       file_format='parquet' if target.type == 'spark' else none,
+      dist=adx.redshift_dist(model.name) if target.type == 'redshift' else none,
       sort=[date_column] if target.type == 'redshift' else none,
       pre_hook="{{ adx.clear_touched_days('" ~ entity ~ "', '" ~ date_column ~ "') }}",
   ) }}

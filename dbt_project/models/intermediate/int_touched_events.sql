@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', dist='even') }}
 
 {%- set lookback = var('adx_lookback_days') -%}
 {%- set keys = [
