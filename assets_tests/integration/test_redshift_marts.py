@@ -232,7 +232,7 @@ def test_rows_lie_where_the_models_say(proof: Proof) -> None:
     for model, layout in {
         "marts.fct_impressions": "diststyle key distkey (impression_key) "
         "compound sortkey(impression_date)",
-        "intermediate.int_clicks_classified": "diststyle key distkey (event_id) "
+        "intermediate.int_clicks_copies": "diststyle key distkey (event_id) "
         "compound sortkey(event_date)",
         "marts.fct_attribution": "diststyle key distkey (conversion_event_id) "
         "compound sortkey(conversion_date)",

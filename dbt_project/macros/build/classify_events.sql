@@ -106,7 +106,8 @@ select
 from {{ ref(staging_model) }} as staged
 cross join {{ ref('int_changed_loads') }} as loads
 left join {{ ref(copies_model) }} as copies
-    on staged.event_date = copies.event_date
+    on staged.event_id = copies.event_id
+    and staged.event_date = copies.event_date
     and staged.topic_id = copies.topic_id
     and staged.partition_id = copies.partition_id
     and staged.kafka_offset = copies.kafka_offset

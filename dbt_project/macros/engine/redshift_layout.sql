@@ -9,12 +9,13 @@
       'fct_auctions': 'request_event_id',
       'fct_clicks': 'event_id',
       'fct_conversions': 'event_id',
+      'int_attribution_touches': 'conversion_event_id',
       'fct_attribution': 'conversion_event_id',
   } -%}
   {%- if model_name in keys -%}
     {{ return(keys[model_name]) }}
-  {%- elif model_name.endswith('_classified') -%}
-    {#- As the raw tables: all copies of an event are on one node. -#}
+  {%- elif model_name.endswith('_copies') -%}
+    {#- As the raw tables, with which they are joined: all copies of an event are on one node. -#}
     {{ return('event_id') }}
   {%- else -%}
     {#- Aggregates: they begin small, and Redshift spreads them when they have grown. -#}
