@@ -45,7 +45,12 @@ from adx_platform.warehouse.redshift_connection import (
     quoted,
     retried,
 )
-from adx_platform.warehouse.redshift_copy import CopySource, LoadFolder, copy_statement
+from adx_platform.warehouse.redshift_copy import (
+    LEFT_AFTER,
+    CopySource,
+    LoadFolder,
+    copy_statement,
+)
 from adx_platform.warehouse.redshift_frames import frame_of
 from adx_platform.warehouse.redshift_schema import LOCK_TABLE, migrate, schema_is_current
 from adx_platform.warehouse.redshift_upkeep import refresh_statistics
@@ -74,6 +79,8 @@ class RedshiftWarehouse:
     def __init__(self, connection: RedshiftConnection, folder: LoadFolder, iam_role: str) -> None:
         """Work on an open connection.
 
+        The first load takes away files of loads that were killed ``leftover_age`` ago.
+
         Args:
             connection: see ``redshift_connection.connect``; it is closed with the warehouse.
             folder: through which rows go.
@@ -83,6 +90,7 @@ class RedshiftWarehouse:
         self._folder = folder
         self._iam_role = iam_role
         self._is_swept = False
+        self.leftover_age = LEFT_AFTER
 
     @classmethod
     def from_settings(cls, settings: Settings, wait_seconds: float = 0.0) -> Self:
@@ -207,7 +215,7 @@ class RedshiftWarehouse:
 
     def _sweep_once(self) -> None:
         if not self._is_swept:
-            self._folder.sweep()
+            self._folder.sweep(older_than=self.leftover_age)
             self._is_swept = True
 
     def _load(
