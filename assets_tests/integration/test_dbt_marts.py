@@ -42,9 +42,6 @@ class Dbt:
     def test(self, *arguments: str) -> None:
         self._invoke(dbtRunner(manifest=self.manifest), "test", *arguments)
 
-    def snapshot(self) -> None:
-        self._invoke(dbtRunner(manifest=self.manifest), "snapshot")
-
     def _invoke(self, runner: dbtRunner, command: str, *arguments: str) -> Any:
         result = runner.invoke(
             [
@@ -89,7 +86,6 @@ def test_incremental_builds_equal_a_full_refresh(
     dbt = Dbt(warehouse.path, tmp_path)
     models = ("--select", "intermediate", "marts")
     dbt.run("--select", "staging")
-    dbt.snapshot()
 
     sent: list[tuple[Table, Row]] = []
     for build in range(4):

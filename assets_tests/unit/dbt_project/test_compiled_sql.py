@@ -5,6 +5,7 @@ No server is asked: the branch is forced by a variable and dbt may not introspec
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def test_every_model_is_compiled_in_both_branches(
     incremental = {
         path.stem
         for path in (PROJECT / "models").rglob("*.sql")
-        if "touched_days_config" in path.read_text(encoding="utf-8")
+        if re.search("touched_days_config|materialized='incremental'", path.read_text("utf-8"))
     }
     for model in models:
         differs = sql["never", model] != sql["always", model]
