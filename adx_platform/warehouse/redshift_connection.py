@@ -153,8 +153,8 @@ def connection_arguments(settings: WarehouseSettings) -> dict[str, Any]:
         "ssl": ssl,
         # The driver knows two modes; `require` is the weaker one, as in dbt's adapter.
         "sslmode": "verify-full" if settings.sslmode == "verify-full" else "verify-ca",
-        # No `timeout`: the driver keeps it for the session, and a COPY or a VACUUM that takes longer
-        # would be cut off. Keep-alives, which are on, tell a connection that is dead.
+        # No `timeout`: the driver keeps it for the session, and a COPY or a VACUUM that takes
+        # longer would be cut off. Keep-alives, which are on, tell a connection that is dead.
         "application_name": "adx",
     }
     if settings.iam_auth:
