@@ -94,14 +94,16 @@ class Build:
     seconds: dict[str, float]
 
 
-def build(settings: Settings, *arguments: str) -> Build:
-    """Run dbt with the environment that the platform gives it."""
+def build(settings: Settings, *arguments: str, with_unit_tests: bool = False) -> Build:
+    """Run dbt with the environment that the platform gives it; it leaves unit tests out, too."""
+    if not with_unit_tests:
+        arguments = ("--exclude-resource-type", "unit_test", *arguments)
     engine = settings.warehouse.engine
     folder = settings.home / f"dbt-{engine}"
     with _environment(dbt_environment(settings)):
         done = dbtRunner().invoke(
             [
-                "build", "--exclude-resource-type", "unit_test", *arguments,
+                "build", *arguments,
                 "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
                 "--target", DBT_TARGETS[engine], "--target-path", str(folder / "target"),
                 "--log-path", str(folder / "logs"), "--quiet",
@@ -172,15 +174,16 @@ def differences(
     return found
 
 
+def plain(value: Any) -> Any:
+    """``value`` as it is on every engine."""
+    # 1.50 and 1.5000 are one number; sums of integers are decimals on one engine only.
+    return value.normalize() + 0 if isinstance(value, Decimal) else value
+
+
 def _content(frame: pl.DataFrame) -> tuple[list[str], Rows]:
     columns = sorted(frame.columns)
     rows = frame.select(columns).iter_rows()
-    return columns, Counter(tuple(_plain(value) for value in row) for row in rows)
-
-
-def _plain(value: Any) -> Any:
-    # 1.50 and 1.5000 are one number; sums of integers are decimals on one engine only.
-    return value.normalize() + 0 if isinstance(value, Decimal) else value
+    return columns, Counter(tuple(plain(value) for value in row) for row in rows)
 
 
 def _wire(platform: Platform, stream: Stream) -> pl.DataFrame:

@@ -27,7 +27,6 @@ from adx_platform.warehouse.base import WarehouseError
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 5439
-CONNECT_SECONDS: Final = 30
 CONFLICT_ATTEMPTS: Final = 6
 _FIRST_PAUSE_SECONDS: Final = 0.2
 
@@ -154,7 +153,8 @@ def connection_arguments(settings: WarehouseSettings) -> dict[str, Any]:
         "ssl": ssl,
         # The driver knows two modes; `require` is the weaker one, as in dbt's adapter.
         "sslmode": "verify-full" if settings.sslmode == "verify-full" else "verify-ca",
-        "timeout": CONNECT_SECONDS,
+        # No `timeout`: the driver keeps it for the session, and a COPY or a VACUUM that takes
+        # longer would be cut off. Keep-alives, which are on, tell a connection that is dead.
         "application_name": "adx",
     }
     if settings.iam_auth:

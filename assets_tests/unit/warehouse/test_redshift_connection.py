@@ -33,6 +33,7 @@ def test_a_password_goes_over_a_checked_connection() -> None:
     given = connection_arguments(section(host="h", user="u", password="p"))
     assert (given["host"], given["port"], given["user"], given["password"]) == ("h", 5439, "u", "p")
     assert (given["ssl"], given["sslmode"]) == (True, "verify-ca")
+    assert "timeout" not in given, "it would hold for every statement, not only for connecting"
     strict = connection_arguments(
         section(host="h", user="u", password="p", sslmode="verify-full", port=1)
     )
