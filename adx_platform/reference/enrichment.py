@@ -17,6 +17,7 @@ from pathlib import Path
 
 import crawleruseragents
 
+from adx_platform.reference.erased import load_erased
 from adx_platform.reference.iab_lists import load_agent_lists
 from adx_platform.refine.agent_lists import AgentLists
 
@@ -48,6 +49,7 @@ class LoadedEnrichmentReference:
     data_centre_v4: Ranges
     data_centre_v6: Ranges
     agent_lists: AgentLists
+    erased: frozenset[str]
 
 
 def load_enrichment_reference(reference_dir: Path) -> LoadedEnrichmentReference:
@@ -63,19 +65,25 @@ def load_enrichment_reference(reference_dir: Path) -> LoadedEnrichmentReference:
     Raises:
         EnrichmentReferenceError: a header or a range is not usable; names the file and the line.
         AgentListError: likewise, of a licensed list of user agents.
+        ErasedListError: likewise, of the list of erased people.
     """
     networks = _read_networks(reference_dir / DATA_CENTRE_FILE)
     v4 = _merged(n for n in networks if isinstance(n, ipaddress.IPv4Network))
     v6 = _merged(n for n in networks if isinstance(n, ipaddress.IPv6Network))
     patterns = _crawler_patterns()
     lists = load_agent_lists(reference_dir)
+    erased = load_erased(reference_dir)
     digest = hashlib.sha256()
     for name in _PACKAGES:
         digest.update(f"{name}={version(name)}\n".encode())
     digest.update(repr((patterns, v4, v6)).encode())
     if lists != AgentLists():
         digest.update(repr(lists).encode())
-    return LoadedEnrichmentReference(digest.hexdigest()[:_VERSION_DIGITS], patterns, v4, v6, lists)
+    if erased:
+        digest.update(repr(sorted(erased)).encode())
+    return LoadedEnrichmentReference(
+        digest.hexdigest()[:_VERSION_DIGITS], patterns, v4, v6, lists, erased
+    )
 
 
 @lru_cache(maxsize=1)

@@ -32,6 +32,10 @@ class EnrichmentReference(Protocol):
         """Licensed lists of browsers and robots; empty where there are none."""
 
     @property
+    def erased(self) -> frozenset[str]:
+        """Hashes of the pseudonyms of people whose rows are to hold nothing of them."""
+
+    @property
     def data_centre_v4(self) -> tuple[tuple[int, int], ...]:
         """Disjoint, ascending (first, last) IPv4 addresses as integers, both inclusive."""
 
