@@ -133,6 +133,11 @@ COMMANDS = (
         "repair",
         "Mend damaged lake files: land and refine again exactly what they held.",
     ),
+    CommandEntry(
+        "erase",
+        "erase",
+        "Erase a person: in the lake, the warehouse and the published snapshots.",
+    ),
 )
 
 

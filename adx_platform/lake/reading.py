@@ -16,6 +16,7 @@ import xxhash
 from deltalake import DeltaTable
 
 from adx_platform.lake.commits import cursor_app_id
+from adx_platform.lake.erased_rows import is_erased
 from adx_platform.lake.integrity import damage_explained
 from adx_platform.lake.restated import restated_app_id
 from adx_platform.lake.storage import LakeStorage
@@ -163,7 +164,8 @@ def last_message(
     Raises:
         LakeUnavailable: the storage failed.
     """
-    is_message = pl.col("gap_kind").is_null()
+    # The bytes of an erased message cannot be compared.
+    is_message = pl.col("gap_kind").is_null() & ~is_erased()
     row = _last_row(
         landing, topic_id, partition, before_offset, is_message=is_message, column="value"
     )

@@ -24,6 +24,9 @@ from adx_platform.lake.storage import LakeStorage
 from adx_platform.lake.tables import LakeTable, event_writer_properties
 
 APP_ID: Final = "restatements"
+ERASURE: Final = "erasure"
+"""Reason of a restatement that only empties rows of erased people: nothing is refined again."""
+
 SCHEMA = pl.Schema(
     {
         "revision": pl.Int64,

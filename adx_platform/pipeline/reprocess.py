@@ -21,6 +21,7 @@ from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.offsets import OffsetRange, merge_ranges
 from adx_platform.contracts.streams import Stream, stream_named
 from adx_platform.faultpoints import reach
+from adx_platform.lake.erased_rows import is_erased
 from adx_platform.lake.errors import (
     CommitContention,
     LakeError,
@@ -29,13 +30,15 @@ from adx_platform.lake.errors import (
 )
 from adx_platform.lake.events import RefineHandle
 from adx_platform.lake.reading import Snapshot, events_snapshot, raw_snapshot
-from adx_platform.lake.restatements import Restatement, announce, pending_restatements
+from adx_platform.lake.restatements import ERASURE, Restatement, announce, pending_restatements
 from adx_platform.lake.sources import known_sources
 from adx_platform.observability.context import log_context
 from adx_platform.pipeline.platform import Platform
 from adx_platform.pipeline.reports import disposition_counts, reason_counts
 from adx_platform.pipeline.rereading import require_at_broker, rows_from_broker
+from adx_platform.reference.erased import load_erased
 from adx_platform.refine.batch import refine_batch
+from adx_platform.refine.suppression import without_the_erased
 from adx_platform.streams.lanes import lane_of
 
 logger = logging.getLogger(__name__)
@@ -222,13 +225,18 @@ def _apply(
     raw = pl.DataFrame(schema=RAW_SCHEMA) if landing is None else landing.read(*where)
     if fetched is not None:
         raw = pl.concat([raw, fetched.join(raw, on="offset", how="anti")]).sort("offset")
+    # An erasure refines nothing again: what it leaves of a row is what the row was.
+    raw = raw.clear() if restatement.reason == ERASURE else raw.filter(~is_erased())
     rows = refine_batch(raw, platform.refine_context(stream))
-    # Raw rows that the retention took after the announcement cannot be refined again. What they
-    # were refined to stays, under the new revision: an announcement must never wait for ever.
+    # Raw rows that the retention took after the announcement, and erased ones, cannot be refined
+    # again. What they were refined to stays, under the new revision: an announcement must never
+    # wait for ever.
     offsets = current.read(*where, columns=["offset"])
     if not offsets["offset"].is_in(rows["offset"].implode()).all():
         kept = current.read(*where).join(rows.select("offset"), on="offset", how="anti")
         rows = pl.concat([rows, kept])
+    # The list as it is now: a resident worker may not have noticed yet that it grew.
+    rows = without_the_erased(rows, load_erased(platform.settings.reference_dir))
     rows = rows.with_columns(pl.lit(restatement.revision, pl.Int64).alias("revision"))
     reach("reprocess.before_commit")
     handle.replace(rows.sort("offset"), restatement)

@@ -1,4 +1,4 @@
-"""Look-up data of the enrichment: known crawlers and data-centre address ranges.
+"""Look-up data of the enrichment: known crawlers, lists of user agents, data-centre ranges.
 
 Belongs here: loading, merging and versioning them. Does not belong here: the rules that use them
 (``refine``), or the tables that the warehouse loads.
@@ -17,14 +17,21 @@ from pathlib import Path
 
 import crawleruseragents
 
+from adx_platform.reference.erased import load_erased
+from adx_platform.reference.iab_lists import load_agent_lists
+from adx_platform.refine.agent_lists import AgentLists
+
 DATA_CENTRE_FILE = "data_centre_ranges.csv"
 _COLUMNS = ("cidr", "owner")
 _PACKAGES = ("crawler-user-agents", "ua-parser", "ua-parser-builtins")
 _VERSION_DIGITS = 12
 
-_NOT_ROBOTS = frozenset({"Viber", "MetaIAB Facebook", r"AP3A\.240617\.008"})
+_NOT_ROBOTS = frozenset({"Viber", "MetaIAB Facebook", r"AP3A\.240617\.008", "Sonic"})
 """Patterns of the package that also fit people: two apps' own browsers, whose link previews the
-package means, and a build of Android."""
+package means, a build of Android, and Slack for the desktop ("Sonic Slack")."""
+
+_NARROWED = {r"Fetch\/": r"(?:^|[^c])Fetch\/"}
+"""Patterns that are kept but for people: what Firefox for Android loads itself is MozacFetch."""
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -35,42 +42,54 @@ class EnrichmentReferenceError(ValueError):
 
 @dataclass(frozen=True)
 class LoadedEnrichmentReference:
-    """Crawler patterns and data-centre ranges, with the version of this content."""
+    """Crawler patterns, lists and data-centre ranges, with the version of this content."""
 
     version: str
     crawler_patterns: tuple[str, ...]
     data_centre_v4: Ranges
     data_centre_v6: Ranges
+    agent_lists: AgentLists
+    erased: frozenset[str]
 
 
 def load_enrichment_reference(reference_dir: Path) -> LoadedEnrichmentReference:
-    """Read ``data_centre_ranges.csv`` (columns ``cidr``, ``owner``) and the known crawlers.
+    """Read ``data_centre_ranges.csv`` (columns ``cidr``, ``owner``) and what tells robots.
 
     Args:
         reference_dir: folder of the reference files; a missing file counts as no ranges.
 
     Returns:
-        The reference. Its version changes with the file's ranges and with the versions of the
-        packages that bring the crawler patterns and the user-agent rules.
+        The reference. Its version changes with the file's ranges, with the lists' entries and with
+        the versions of the packages that bring the crawler patterns and the user-agent rules.
 
     Raises:
         EnrichmentReferenceError: a header or a range is not usable; names the file and the line.
+        AgentListError: likewise, of a licensed list of user agents.
+        ErasedListError: likewise, of the list of erased people.
     """
     networks = _read_networks(reference_dir / DATA_CENTRE_FILE)
     v4 = _merged(n for n in networks if isinstance(n, ipaddress.IPv4Network))
     v6 = _merged(n for n in networks if isinstance(n, ipaddress.IPv6Network))
     patterns = _crawler_patterns()
+    lists = load_agent_lists(reference_dir)
+    erased = load_erased(reference_dir)
     digest = hashlib.sha256()
     for name in _PACKAGES:
         digest.update(f"{name}={version(name)}\n".encode())
     digest.update(repr((patterns, v4, v6)).encode())
-    return LoadedEnrichmentReference(digest.hexdigest()[:_VERSION_DIGITS], patterns, v4, v6)
+    if lists != AgentLists():
+        digest.update(repr(lists).encode())
+    if erased:
+        digest.update(repr(sorted(erased)).encode())
+    return LoadedEnrichmentReference(
+        digest.hexdigest()[:_VERSION_DIGITS], patterns, v4, v6, lists, erased
+    )
 
 
 @lru_cache(maxsize=1)
 def _crawler_patterns() -> tuple[str, ...]:
     patterns = (entry["pattern"] for entry in crawleruseragents.CRAWLER_USER_AGENTS_DATA)
-    return tuple(pattern for pattern in patterns if pattern not in _NOT_ROBOTS)
+    return tuple(_NARROWED.get(p, p) for p in patterns if p not in _NOT_ROBOTS)
 
 
 def _read_networks(path: Path) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

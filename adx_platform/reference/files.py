@@ -93,9 +93,9 @@ def load_reference_files(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 def files_digest(folder: Path) -> str | None:
-    """Changes with the name or content of any CSV file in ``folder``; None if there is none."""
+    """Changes with the name or content of any CSV file or list in ``folder``; None without any."""
     digest = xxhash.xxh3_128()
-    paths = sorted(folder.glob("*.csv"))
+    paths = sorted([*folder.glob("*.csv"), *folder.glob("iab_*.txt")])
     for path in paths:
         digest.update(f"{path.name}\0".encode())
         digest.update(path.read_bytes())

@@ -23,6 +23,7 @@ from adx_platform.refine.enrich import enrich
 from adx_platform.refine.extension import readable_extensions
 from adx_platform.refine.privacy import reduce_identity, reduce_openrtb
 from adx_platform.refine.standardise import standardise
+from adx_platform.refine.suppression import without_the_erased
 from adx_platform.refine.time_bounds import judge_times
 from adx_platform.refine.validate import faults
 
@@ -80,7 +81,7 @@ def refine_and_note(raw: pl.DataFrame, context: RefineContext) -> Refined:
     if refined.height != raw.height:
         raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
     marked = refined.with_columns(mark_duplicates(refined).alias("disposition"))
-    return Refined(marked, decoded.noted)
+    return Refined(without_the_erased(marked, context.reference.erased), decoded.noted)
 
 
 def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import Protocol
 from adx_platform.codecs.registry import SchemaRegistry
 from adx_platform.codecs.screening import MAX_MESSAGE_BYTES
 from adx_platform.contracts.streams import Stream
+from adx_platform.refine.agent_lists import AgentLists
 from adx_platform.settings import PrivacySettings, RefineSettings
 
 
@@ -25,6 +26,14 @@ class EnrichmentReference(Protocol):
     @property
     def crawler_patterns(self) -> tuple[str, ...]:
         """Regular expressions, any of which in a user agent means a declared robot."""
+
+    @property
+    def agent_lists(self) -> AgentLists:
+        """Licensed lists of browsers and robots; empty where there are none."""
+
+    @property
+    def erased(self) -> frozenset[str]:
+        """Hashes of the pseudonyms of people whose rows are to hold nothing of them."""
 
     @property
     def data_centre_v4(self) -> tuple[tuple[int, int], ...]:

@@ -44,7 +44,7 @@ def enrich(frame: pl.DataFrame, reference: EnrichmentReference) -> pl.DataFrame:
         ``user_agent`` (a known or self-declared robot), ``data_centre`` (the address), and
         ``non_browser`` (no user agent, or one of a library or tool).
     """
-    about = agents(frame["user_agent"], reference.crawler_patterns)
+    about = agents(frame["user_agent"], reference.crawler_patterns, reference.agent_lists)
     network = networks(frame["ip"], reference.data_centre_v4, reference.data_centre_v6)
     wide = pl.concat([frame, about, network], how="horizontal")
     lowered = pl.col("os").str.to_lowercase()

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import polars as pl
 import ua_parser
 
+from adx_platform.refine.agent_lists import AgentLists, listed
 from adx_platform.refine.crawlers import known_crawlers
 from adx_platform.refine.unique import map_unique
 
@@ -58,7 +59,11 @@ _CRAWLER_SHAPES = re.compile(
     r"(?<![\w.])[\w-]{3,}\.(?:com|io|org|net)(?![\w.])|"
     r"<\?|\bselect\b.*\(|sleep\(|"
     r"khtml, ?like gecko[;,](?! ?safari)|"
-    r"\(compatible;(?! ?(?:msie|konqueror|ie |opera|netscape|icab|[ai]browse|u;|amiga))|"
+    r"\(compatible;(?! ?(?:msie|konqueror|ie |opera|netscape|icab|[ai]browse|u;|amiga|netpositive|"
+    r"ms-office))|"
+    r"^(?!mozilla/)[\w./-]++[,|] ?mozilla/|devtools|(?<![a-z])ptst/|"
+    r"(?:x11|windows nt|macintosh)[^)]*+\).*\) chrome/[\d.]++ safari/[\d.]++;? "
+    r"(?![a-z]*(?:browser|chrome))[a-z-]++;?$|"
     r"^mozilla/\d\.\d++(?! \(| \[| [^ ]+ \()"
 )
 _PLATFORM = re.compile(
@@ -66,7 +71,7 @@ _PLATFORM = re.compile(
     r"beos|haiku|amiga|morphos|os/2|symbian|series\d|nokia|blackberry|bb10|playbook|webos|web0s|"
     r"tizen|smart-?tv|playstation|nintendo|xbox|mobile|tablet|kaios|maemo|meego|darwin|like mac|"
     r"dreamcast|wii|netcast|hbbtv|viera|bravia|roku|msie|konqueror|compatible|\[en\]|risc|hp-ux|"
-    r"aix|irix|osf1|inferno|crkey|rv:\d|unknown"
+    r"aix|irix|osf1|inferno|crkey|rv:\d|unknown|\([a-z]{2}-[a-z]{2}\) applewebkit/"
 )
 _TOOL_WORDS = re.compile(
     r"^(?:curl|wget|python|java|perl|ruby|php|go-http|node|okhttp|axios|got|undici|aiohttp|httpx|"
@@ -81,10 +86,14 @@ _PERSON = re.compile(
     r"^(?:mozilla/\d|opera/\d|dalvik/\d|nokia|blackberry|samsung|sonyericsson|lg[-/]|mot-|"
     r"ucweb|roku|appletv|applecoremedia|dialog|sec-|sie-|htc|huawei|lenovo|zte|vodafone|"
     r"bb10|doogee|motorola|sanyo|sharp|alcatel|philips|panasonic|lynx/|e?links[/ ]|w3m/|"
-    r"ncsa_mosaic|ibrowse|amiga|quicktime|vlc/|microsoft office|\[fb(?:an|_iab)?)|"
+    r"ncsa_mosaic|ibrowse|amiga|quicktime|vlc/|microsoft office|googleapp/|pinterest/|"
+    r"mozacfetch/|voyager\d|\[fb(?:an|_iab)?)|"
     r"cfnetwork|applewebkit|darwin/|android|iphone|ipad|tizen|web0s|smarttv|playstation|xbox|"
     r"nintendo|midp|symbian|exoplayer|windows (?:nt|phone)|linux;|sonos/|fban/|blackberry|\bwin10\b"
 )
+# The generic rule of ua-parser finds "bot" and "bee" within any word, and old browsers let plug-ins
+# and companies write into their names.
+_OLD_BROWSER = re.compile(r"^mozilla/\d\.\d \(compatible; msie \d|^opera/\d|amigaos")
 _TABLET = re.compile(r"ipad|tablet|kindle|silk/|playbook|^(?!dalvik).*android(?!.*mobile)")
 _CTV = re.compile(
     r"smart-?tv|smarttv|googletv|appletv|apple tv|roku|hbbtv|netcast|web0s|webos\.tv|"
@@ -98,12 +107,19 @@ _MOBILE = re.compile(
 _DESKTOP = re.compile(r"windows nt|macintosh|x11|cros |linux (?:x86|i686)|ubuntu")
 
 
-def agents(user_agents: pl.Series, crawler_patterns: tuple[str, ...]) -> pl.DataFrame:
+_NO_LISTS = AgentLists()
+
+
+def agents(
+    user_agents: pl.Series, crawler_patterns: tuple[str, ...], lists: AgentLists = _NO_LISTS
+) -> pl.DataFrame:
     """What each user agent says of itself.
 
     Args:
         user_agents: String series; of each the first 1,024 characters are looked at.
         crawler_patterns: regular expressions of known crawlers, case-sensitive.
+        lists: what is on the list of robots is a crawler, and what is not on the list of browsers
+            a tool; an empty list says nothing.
 
     Returns:
         ``AGENT_SCHEMA``, one row per row; all null where there is no user agent.
@@ -113,7 +129,12 @@ def agents(user_agents: pl.Series, crawler_patterns: tuple[str, ...]) -> pl.Data
         rows = [_agent(text) for text in distinct.to_list()]
         told = pl.DataFrame(rows, schema=AGENT_SCHEMA, orient="row")
         return told.with_columns(
-            is_crawler=pl.col("is_crawler") | known_crawlers(distinct, crawler_patterns)
+            is_crawler=pl.col("is_crawler")
+            | known_crawlers(distinct, crawler_patterns)
+            | listed(distinct, lists.robots),
+            is_tool=pl.col("is_tool") | ~listed(distinct, lists.browsers)
+            if lists.browsers
+            else pl.col("is_tool"),
         )
 
     return map_unique(user_agents.str.slice(0, _LONGEST), judge, AGENT_SCHEMA)
@@ -124,8 +145,12 @@ def _agent(text: str) -> _Agent:
     parsed = ua_parser.parse(text)
     family = parsed.user_agent.family if parsed.user_agent else None
     system = parsed.os.family if parsed.os else None
-    is_spider = parsed.device is not None and parsed.device.family == "Spider"
     lowered = text.lower()
+    is_spider = (
+        parsed.device is not None
+        and parsed.device.family == "Spider"
+        and _OLD_BROWSER.search(lowered) is None
+    )
     is_crawler = (
         is_spider
         or _CRAWLER_WORDS.search(lowered) is not None
@@ -134,6 +159,11 @@ def _agent(text: str) -> _Agent:
     )
     is_tool = _TOOL_WORDS.search(lowered) is not None or _PERSON.search(lowered) is None
     return device_type_of(lowered), system, family, is_crawler, is_tool
+
+
+def forget() -> None:
+    """Forget the judgements that are kept: for measuring what one costs."""
+    _agent.cache_clear()
 
 
 def device_type_of(lowered: str) -> str | None:

@@ -217,6 +217,15 @@ def _point_to(folder: Path, name: str) -> None:
     _folder_to_disk(folder)
 
 
+def drop_former_snapshots(folder: Path) -> None:
+    """Delete every snapshot but the current one.
+
+    Raises:
+        NothingPublishedError: nothing was published.
+    """
+    _drop_old(folder, 1)
+
+
 def _drop_old(folder: Path, keep: int) -> None:
     current = current_snapshot(folder)
     others = sorted(

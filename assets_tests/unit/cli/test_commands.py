@@ -11,6 +11,7 @@ import pytest
 from adx_platform.cli.commands import COMMANDS, LazyCommand
 
 HELP_WORDS = {
+    ("erase",): ["--user-id", "--pseudonym", "--dry-run", "--vacuum-now", "run again"],
     ("demo",): ["--events", "--seed", "make clean"],
     ("up",): ["--ui-port", "ADX_UI_PORT", "--no-ui"],
     ("down",): ["keeps its messages"],
