@@ -171,6 +171,15 @@ class Warehouse:
                     [f"campaign-{number}", f"adv-{number % 3}", START],
                 )
             connection.execute(
+                "insert into reference.billing_closes values "
+                "('adv-0', '2026-03-01', '2026-04-02', 1, 5000), "
+                "('adv-1', '2026-03-01', '2026-04-02', 2, null)"
+            )
+            connection.execute(
+                "insert into reference.exchange_invoices values "
+                "('ex-0', '2026-03-01', 'EUR', 12000), ('ex-1', '2026-05-01', 'USD', 1)"
+            )
+            connection.execute(
                 "insert into reference.flights select 'flight-' || number, "
                 "'campaign-' || number, timestamp '2026-03-27 12:00:00', "
                 "timestamp '2026-04-05 00:00:00' + number * interval 1 hour, "

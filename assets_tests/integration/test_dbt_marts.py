@@ -141,6 +141,7 @@ def test_incremental_builds_equal_a_full_refresh(
             "agg_delivery_hourly", "agg_delivery_daily", "agg_delivery_reconciliation",
             "fct_click_quality", "agg_frequency", "agg_campaign_pacing_daily",
             "agg_auctions_hourly", "agg_bid_landscape_daily", "agg_auction_reasons_daily",
+            "fct_billing_lines", "agg_invoice_reconciliation", "fct_sessions",
         )
     }  # fmt: skip
     for name, rows in full.items():

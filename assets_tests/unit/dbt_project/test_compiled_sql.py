@@ -45,6 +45,8 @@ DIVISIONS_ALLOWED = {
     "agg_bid_landscape_daily",
     "agg_campaign_daily",
     "agg_campaign_pacing_daily",
+    "agg_invoice_reconciliation",
+    "fct_sessions",
     "int_touched_days",
     "int_attribution_touches",
     "fct_attribution",

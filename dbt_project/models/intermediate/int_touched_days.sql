@@ -7,10 +7,10 @@
 {#- Everything that is built by days of events; a test holds the models to this list. -#}
 {%- set entities = event_tables + [
     'impression', 'auction', 'click', 'attribution', 'campaign', 'campaign_local', 'quality',
-    'exchange', 'click_quality',
+    'exchange', 'click_quality', 'session',
 ] -%}
 {#- An entity whose days reach to neighbours of the days of events: by how many days, from and to. -#}
-{%- set shifts = {'campaign_local': (-1, 1), 'click_quality': (0, 1)} -%}
+{%- set shifts = {'campaign_local': (-1, 1), 'click_quality': (0, 1), 'session': (-1, 3)} -%}
 
 with touched_events as (
 
@@ -268,6 +268,20 @@ campaign_days as (
 
 ),
 
+session_days as (
+
+    select impression_days.event_date
+    from impression_days
+    union
+    select click_days.event_date
+    from click_days
+    union
+    select touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'conversions'
+
+),
+
 days as (
 
     select
@@ -302,6 +316,11 @@ days as (
     select 'click_quality', {{ adx.add_days('click_days.event_date', 'shift.days') }}
     from click_days
     cross join ({{ adx.numbers(0, 1) }}) as shift
+    union
+    -- A session goes on until the next day, and whether it began anew depends on the days before it.
+    select 'session', {{ adx.add_days('session_days.event_date', 'shift.days') }}
+    from session_days
+    cross join ({{ adx.numbers(-1, 3) }}) as shift
     union
     select 'quality', touched_events.event_date
     from touched_events
