@@ -142,6 +142,7 @@ def test_incremental_builds_equal_a_full_refresh(
             "fct_click_quality", "agg_frequency", "agg_campaign_pacing_daily",
             "agg_auctions_hourly", "agg_bid_landscape_daily", "agg_auction_reasons_daily",
             "fct_billing_lines", "agg_invoice_reconciliation", "fct_sessions",
+            "agg_freshness_hourly", "agg_slo_daily",
         )
     }  # fmt: skip
     for name, rows in full.items():
