@@ -162,9 +162,19 @@ def _network(table: ReferenceTable, row: Row) -> Iterator[Problem]:
             yield Problem(table.file_name, row.line, "cidr", f"is not a network: {error}")
 
 
+def _month(table: ReferenceTable, row: Row) -> Iterator[Problem]:
+    month = row.values["month"]
+    if month is not None and month.day != 1:
+        yield Problem(
+            table.file_name, row.line, "month", f"{month} is not the first day of a month"
+        )
+
+
 _SPECIAL_ROWS: dict[str, Callable[[ReferenceTable, Row], Iterator[Problem]]] = {
     "advertisers": _advertiser,
     "flights": _flight,
     "fx_rates": _rate,
     "data_centre_ranges": _network,
+    "billing_closes": _month,
+    "exchange_invoices": _month,
 }

@@ -166,6 +166,36 @@ DATA_CENTRE_RANGES = ReferenceTable(
     mandatory=False,
 )
 
+BILLING_CLOSES = ReferenceTable(
+    "billing_closes",
+    "months that were invoiced to an advertiser: one row per advertiser and month",
+    (
+        Column("advertiser_id", pl.String, "advertiser", True),
+        Column("month", pl.Date, "first day of the month, in the advertiser's zone", True),
+        Column("closed_at", TIMESTAMP, "when the month was closed", True),
+        Column("to_load_id", pl.Int64, "newest load that the invoice contains", True),
+        Column("amount_micros", pl.Int64, "what was invoiced, in micros of its currency"),
+    ),
+    key=("advertiser_id", "month"),
+    links=(Link("advertiser_id", "advertisers", "advertiser_id"),),
+    minimum={"to_load_id": 0, "amount_micros": 0},
+    mandatory=False,
+)
+
+EXCHANGE_INVOICES = ReferenceTable(
+    "exchange_invoices",
+    "what the exchanges charge: one row per exchange, month and currency",
+    (
+        Column("exchange_id", pl.String, "exchange that charges", True),
+        Column("month", pl.Date, "first day of the month, UTC", True),
+        Column("currency", pl.String, "ISO 4217: currency of the amount", True),
+        Column("amount_micros", pl.Int64, "what is charged, in micros of the currency", True),
+    ),
+    key=("exchange_id", "month", "currency"),
+    links=(Link("exchange_id", "exchanges", "exchange_id"),),
+    mandatory=False,
+)
+
 TIME_ZONE_OFFSETS = ReferenceTable(
     "time_zone_offsets",
     "UTC offsets of the advertisers' zones: one row per zone and half-open span of UTC",
@@ -187,6 +217,8 @@ REFERENCE_FILES: tuple[ReferenceTable, ...] = (
     PUBLISHERS,
     FX_RATES,
     DATA_CENTRE_RANGES,
+    BILLING_CLOSES,
+    EXCHANGE_INVOICES,
 )
 """Tables that come from a file; targets of links stand before what links to them."""
 

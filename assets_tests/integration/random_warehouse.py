@@ -104,12 +104,17 @@ class Market:
             "click_id": f"click-{self.serial}",
             "order_id": f"order-{self.serial}",
             "conversion_type": "purchase",
-            "publisher_id": "publisher-0",
+            "publisher_id": pick.choice([None, "publisher-0"]),
+            "placement_id": pick.choice([None, "placement-0", "placement-1"]),
+            "geo_country": pick.choice(["DE", "NP"]),
+            "device_type": pick.choice([None, "mobile"]),
+            "deal_id": pick.choice([None, None, "deal-0"]),
             "has_consent": pick.random() < 0.8,
             "is_givt": pick.random() < 0.1,
             "givt_reason": None,
             "is_late": pick.random() < 0.1,
-            "loss_reason": 102,
+            "loss_reason": pick.choice([None, 100, 102]),
+            "min_to_win_cpm_micros": pick.choice([None, 1_200_000]),
             "imp_count": 2,
         }
         if table is BID_RESPONSES and pick.random() < 0.3:
@@ -165,6 +170,21 @@ class Warehouse:
                     "(?, ?, 'c', 'sales', 'active', 1, 1, 1, ?)",
                     [f"campaign-{number}", f"adv-{number % 3}", START],
                 )
+            connection.execute(
+                "insert into reference.billing_closes values "
+                "('adv-0', '2026-03-01', '2026-04-02', 1, 5000), "
+                "('adv-1', '2026-03-01', '2026-04-02', 2, null)"
+            )
+            connection.execute(
+                "insert into reference.exchange_invoices values "
+                "('ex-0', '2026-03-01', 'EUR', 12000), ('ex-1', '2026-05-01', 'USD', 1)"
+            )
+            connection.execute(
+                "insert into reference.flights select 'flight-' || number, "
+                "'campaign-' || number, timestamp '2026-03-27 12:00:00', "
+                "timestamp '2026-04-05 00:00:00' + number * interval 1 hour, "
+                "case when number < 3 then 1_000_000 end from range(5) as flights(number)"
+            )
             connection.execute(
                 "insert into reference.fx_rates select cast(d as date), f, t, "
                 "case when f = t then 1 else 0.87654321 + day(d) / 100.0 + ascii(f) / 1000.0 end "
@@ -319,7 +339,14 @@ class Warehouse:
                 self._insert(
                     BID_REQUEST_IMPS,
                     [
-                        {**row, "imp_index": index, "imp_id": str(index), "floor_cpm_micros": 1000}
+                        {
+                            **row,
+                            "imp_index": index,
+                            "imp_id": str(index),
+                            "media_type": "banner",
+                            "floor_cpm_micros": 1000 + index,
+                            "floor_currency": row["currency"],
+                        }
                         for row in rows
                         for index in range(2)
                     ],

@@ -134,6 +134,11 @@ def test_incremental_builds_equal_a_full_refresh(
             "fct_impressions", "fct_clicks", "fct_conversions", "fct_auctions", "fct_attribution",
             "agg_campaign_hourly", "agg_campaign_daily", "agg_quality_hourly", "agg_rejects_hourly",
             "agg_arrivals_hourly", "agg_exchange_hourly", "conservation_offsets",
+            "agg_delivery_hourly", "agg_delivery_daily", "agg_delivery_reconciliation",
+            "fct_click_quality", "agg_frequency", "agg_campaign_pacing_daily",
+            "agg_auctions_hourly", "agg_bid_landscape_daily", "agg_auction_reasons_daily",
+            "fct_billing_lines", "agg_invoice_reconciliation", "fct_sessions",
+            "agg_freshness_hourly", "agg_slo_daily",
         )
     }  # fmt: skip
     for name, rows in full.items():

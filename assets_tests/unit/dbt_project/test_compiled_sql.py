@@ -43,7 +43,13 @@ FORBIDDEN = (
 )
 # `/` gives a float, a truncated integer or an error, depending on the engine: macros only.
 DIVISIONS_ALLOWED = {
+    "agg_bid_landscape_daily",
     "agg_campaign_daily",
+    "agg_campaign_pacing_daily",
+    "agg_freshness_hourly",
+    "agg_invoice_reconciliation",
+    "agg_slo_daily",
+    "fct_sessions",
     "int_touched_days",
     "int_attribution_touches",
     "fct_attribution",

@@ -47,6 +47,13 @@ FILES = {
         "2026-03-02,USD,EUR,0.92208391\n2026-03-02,USD,USD,1.00000000\n"
     ),
     "data_centre_ranges.csv": "cidr,owner\n192.0.2.0/24,Cloud\n2001:db8::/32,\n",
+    "billing_closes.csv": (
+        "advertiser_id,month,closed_at,to_load_id,amount_micros\n"
+        "a1,2026-02-01,2026-03-03T09:00:00Z,812,\n"
+    ),
+    "exchange_invoices.csv": (
+        "exchange_id,month,currency,amount_micros\nx1,2026-02-01,USD,123450000\n"
+    ),
 }
 
 
@@ -124,11 +131,14 @@ def test_more_columns_other_order_and_a_mark_of_windows_pass(folder: Path) -> No
 
 
 def test_optional_files_and_columns(folder: Path) -> None:
-    (folder / "data_centre_ranges.csv").unlink()
+    for name in ("data_centre_ranges", "billing_closes", "exchange_invoices"):
+        (folder / f"{name}.csv").unlink()
     (folder / "publishers.csv").write_text("publisher_id,exchange_id,name\np1,x1,News\n")
     tables = load_reference_files(folder)
     assert tables["data_centre_ranges"].is_empty()
     assert tables["data_centre_ranges"].schema == {"cidr": pl.String, "owner": pl.String}
+    assert tables["billing_closes"].is_empty()
+    assert tables["exchange_invoices"].is_empty()
     assert tables["publishers"]["domain"].to_list() == [None]
 
 
@@ -248,6 +258,18 @@ CASES = (
         ", line 2, column rate_date: '20260302' is not a date (write YYYY-MM-DD)",
     ),
     Case(
+        "billing_closes.csv",
+        "2026-02-01",
+        "2026-02-28",
+        ", line 2, column month: 2026-02-28 is not the first day of a month",
+    ),
+    Case(
+        "exchange_invoices.csv",
+        "x1,2026-02-01",
+        "x1,2026-02-02",
+        ", line 2, column month: 2026-02-02 is not the first day of a month",
+    ),
+    Case(
         "data_centre_ranges.csv",
         "192.0.2.0/24",
         "192.0.2.1/24",
@@ -341,6 +363,8 @@ def test_many_problems_are_counted_but_not_all_shown(tmp_path: Path) -> None:
 def test_the_simulators_files_are_usable(tmp_path: Path) -> None:
     write_reference_files(build_world(MarketConfig(seed=11, events=SMALLEST_RUN)), tmp_path)
     data = load_reference(tmp_path)
-    assert all(not frame.is_empty() for frame in data.tables.values())
+    # The market invoices nobody.
+    empty = {name for name, frame in data.tables.items() if frame.is_empty()}
+    assert empty == {"billing_closes", "exchange_invoices"}
     zones = data.tables["time_zone_offsets"]
     assert zones["time_zone"].n_unique() == data.tables["advertisers"]["time_zone"].n_unique()

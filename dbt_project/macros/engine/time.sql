@@ -22,3 +22,8 @@
 
 {#- Whole days that a span of `hours` may reach back across midnight. -#}
 {% macro days_covering_hours(hours) -%}(cast(floor(({{ hours }}) / 24.0) as integer) + 1){%- endmacro %}
+
+{#- Whole seconds from `earlier` to `later`, which is not before it (bigint). -#}
+{% macro whole_seconds_between(earlier, later) -%}
+  {{ adx.integer_quotient(adx.wide(adx.micros_between(earlier, later)), adx.wide('1000000')) }}
+{%- endmacro %}

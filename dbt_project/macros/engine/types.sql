@@ -15,3 +15,6 @@
 {% macro type_double() -%}{{ return(adapter.dispatch('type_double', 'adx')()) }}{%- endmacro %}
 {% macro default__type_double() -%}double{%- endmacro %}
 {% macro redshift__type_double() -%}double precision{%- endmacro %}
+
+{#- ISO 4217 has XXX for "no currency is involved". -#}
+{% macro no_currency() -%}{{ adx.as_text("'XXX'") }}{%- endmacro %}

@@ -173,6 +173,7 @@ correlated as (
         notices.billing_currency,
         responses.event_id is not null as has_response,
         coalesce(events.is_late, false) or coalesce(notices.is_late, false) as is_late,
+        notices.load_id as notice_load_id,
         greatest(
             coalesce(events.load_id, -1), coalesce(notices.load_id, -1), coalesce(responses.load_id, -1)
         ) as load_id,

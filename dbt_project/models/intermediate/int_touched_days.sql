@@ -7,8 +7,10 @@
 {#- Everything that is built by days of events; a test holds the models to this list. -#}
 {%- set entities = event_tables + [
     'impression', 'auction', 'click', 'attribution', 'campaign', 'campaign_local', 'quality',
-    'exchange',
+    'exchange', 'click_quality', 'session',
 ] -%}
+{#- An entity whose days reach to neighbours of the days of events: by how many days, from and to. -#}
+{%- set shifts = {'campaign_local': (-1, 1), 'click_quality': (0, 1), 'session': (-1, 3)} -%}
 
 with touched_events as (
 
@@ -109,14 +111,24 @@ touched_impressions as (
 
 ),
 
-click_days as (
+clicks_of_touched_impressions as (
 
-    select clicks.event_date
+    select
+        clicks.user_id,
+        clicks.advertiser_id,
+        clicks.event_date
     from {{ ref('stg_clicks') }} as clicks
     inner join touched_impressions
         on clicks.impression_id = touched_impressions.impression_id
         and clicks.event_date between {{ adx.add_days('touched_impressions.event_date', -lookback) }}
             and {{ adx.add_days('touched_impressions.event_date', lookback) }}
+
+),
+
+click_days as (
+
+    select clicks.event_date
+    from clicks_of_touched_impressions as clicks
     union
     select touched_events.event_date
     from touched_events
@@ -149,6 +161,13 @@ touches as (
         touched_events.event_date
     from touched_events
     where touched_events.table_name = 'clicks'
+    union
+    -- A click brings the creative of its impression to the conversion, whoever saw the impression.
+    select
+        clicks.user_id,
+        clicks.advertiser_id,
+        clicks.event_date
+    from clicks_of_touched_impressions as clicks
 
 ),
 
@@ -249,6 +268,20 @@ campaign_days as (
 
 ),
 
+session_days as (
+
+    select impression_days.event_date
+    from impression_days
+    union
+    select click_days.event_date
+    from click_days
+    union
+    select touched_events.event_date
+    from touched_events
+    where touched_events.table_name = 'conversions'
+
+),
+
 days as (
 
     select
@@ -279,6 +312,16 @@ days as (
     from campaign_days
     cross join ({{ adx.numbers(-1, 1) }}) as shift
     union
+    -- A click is judged by those of the 24 hours before it.
+    select 'click_quality', {{ adx.add_days('click_days.event_date', 'shift.days') }}
+    from click_days
+    cross join ({{ adx.numbers(0, 1) }}) as shift
+    union
+    -- A session goes on until the next day, and whether it began anew depends on the days before it.
+    select 'session', {{ adx.add_days('session_days.event_date', 'shift.days') }}
+    from session_days
+    cross join ({{ adx.numbers(-1, 3) }}) as shift
+    union
     select 'quality', touched_events.event_date
     from touched_events
     union
@@ -295,7 +338,7 @@ days as (
     union
     select '{{ entity }}', {{ adx.add_days('all_days.event_date', 'shift.days') }}
     from all_days
-    cross join ({{ adx.numbers(-1, 1) if entity == 'campaign_local' else adx.numbers(0, 0) }}) as shift
+    cross join ({{ adx.numbers(*shifts.get(entity, (0, 0))) }}) as shift
     {%- endfor %}
     union
     select 'arrival', all_days.arrival_date

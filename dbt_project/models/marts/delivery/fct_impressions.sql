@@ -76,6 +76,7 @@ select
     priced.advertiser_currency as currency,
     priced.has_response,
     priced.is_late,
+    priced.notice_load_id,
     priced.load_id,
     priced.impression_date
 from priced

@@ -5,8 +5,7 @@
     'requests', 'bids', 'wins', 'priced_wins', 'clearing_price_cpm_micros', 'billed_impressions',
     'net_impressions', 'net_clicks',
 ] %}
-{#- ISO 4217 has XXX for "no currency is involved". -#}
-{%- set no_currency = adx.as_text("'XXX'") %}
+{%- set no_currency = adx.no_currency() %}
 
 with auctions as (
 

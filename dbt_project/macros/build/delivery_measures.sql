@@ -1,0 +1,116 @@
+{#- What counts for a campaign, as in int_campaign_measures, with what the impression says about where it
+    happened. Clicks and conversions take that from their impression; what nobody knows is 'unknown'.
+
+    Not a view: a build must be able to prune the impressions that clicks and conversions look up. -#}
+{% macro delivery_dimensions() -%}
+  {{ return([
+      'campaign_id', 'advertiser_id', 'exchange_id', 'creative_id', 'publisher_id', 'placement_id',
+      'geo_country', 'device_type',
+  ]) }}
+{%- endmacro %}
+
+{#- Two CTEs, the second one `happened`. `around`: how many days before and after a touched day of
+    `entity` a happening may lie. -#}
+{% macro delivery_measures(entity, around=0) -%}
+{%- set incremental = adx.builds_touched_days() %}
+{%- set lookback = var('adx_lookback_days') %}
+{%- set near = lookback + around %}
+{#- Time that counts, and what is counted then. -#}
+{%- set moments = [
+    ('won_at', {'wins': '1'}),
+    ('billed_at', {'billed_impressions': '1', 'spend_micros': 'coalesce(impressions.spend_micros, 0)'}),
+    ('rendered_at', {
+        'gross_impressions': '1',
+        'net_impressions': adx.one_if('not impressions.is_givt'),
+        'measurable_impressions': adx.one_if('not impressions.is_givt and impressions.measurable_at is not null'),
+        'viewable_impressions': adx.one_if('not impressions.is_givt and impressions.viewable_at is not null'),
+    }),
+] -%}
+last_touches as {{ adx.read_twice() }}(
+
+    select attribution.*
+    from {{ ref('fct_attribution') }} as attribution
+    where attribution.model = 'last_touch'
+    {%- if incremental %}
+        and {{ adx.is_near_touched(entity, 'attribution.conversion_date', before=around, after=around) }}
+    {%- endif %}
+
+),
+
+happened as (
+    {% for time, values in moments %}
+    select
+        {%- for dimension in adx.delivery_dimensions() %}
+        coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
+        {%- endfor %}
+        impressions.{{ time }} as happened_at,
+        {{- adx.campaign_measures(values) }},
+        impressions.load_id
+    from {{ ref('fct_impressions') }} as impressions
+    where impressions.{{ time }} is not null
+    {%- if incremental %}
+        and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=near, after=near) }}
+    {%- endif %}
+    union all
+    {%- endfor %}
+    select
+        clicks.campaign_id,
+        clicks.advertiser_id,
+        {%- for dimension in adx.delivery_dimensions() if dimension not in ['campaign_id', 'advertiser_id', 'device_type'] %}
+        coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
+        {%- endfor %}
+        coalesce(impressions.device_type, clicks.device_type, 'unknown') as device_type,
+        clicks.clicked_at as happened_at,
+        {{- adx.campaign_measures({'gross_clicks': '1', 'net_clicks': adx.one_if('not clicks.is_givt')}) }},
+        greatest(clicks.load_id, coalesce(impressions.load_id, -1)) as load_id
+    from {{ ref('fct_clicks') }} as clicks
+    left join {{ ref('fct_impressions') }} as impressions
+        on clicks.impression_key = impressions.impression_key
+        and impressions.impression_date between {{ adx.add_days('clicks.click_date', -lookback) }}
+            and {{ adx.add_days('clicks.click_date', lookback) }}
+        {%- if incremental %}
+        and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=near, after=near) }}
+    where {{ adx.is_near_touched(entity, 'clicks.click_date', before=around, after=around) }}
+        {%- endif %}
+    union all
+    select
+        attribution.campaign_id,
+        attribution.advertiser_id,
+        {%- for dimension in adx.delivery_dimensions() if dimension not in ['campaign_id', 'advertiser_id'] %}
+        coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
+        {%- endfor %}
+        attribution.converted_at as happened_at,
+        {{- adx.campaign_measures({
+            'conversions': '1',
+            'post_click_conversions': adx.one_if("attribution.touch_type = 'click'"),
+            'revenue_micros': 'coalesce(attribution.credited_revenue_micros, 0)',
+        }) }},
+        greatest(attribution.load_id, coalesce(impressions.load_id, -1)) as load_id
+    from last_touches as attribution
+    left join {{ ref('fct_impressions') }} as impressions
+        on attribution.impression_key = impressions.impression_key
+        and impressions.impression_date between {{ adx.add_days('cast(attribution.touched_at as date)', -lookback) }}
+            and {{ adx.add_days('cast(attribution.touched_at as date)', lookback) }}
+        {%- if incremental %}
+        -- The touch lies as far back as an advertiser's window reaches.
+        and impressions.impression_date in (
+            select {{ adx.add_days('cast(touches.touched_at as date)', 'shift.days') }}
+            from last_touches as touches
+            cross join ({{ adx.numbers(-lookback, lookback) }}) as shift
+        )
+        {%- endif %}
+
+)
+{%- endmacro %}
+
+{#- The summed columns of the two delivery aggregates. -#}
+{% macro summed_delivery_measures(alias) -%}
+    {%- for measure in adx.campaign_measure_names() %}
+    {%- if measure == 'net_impressions' %}
+    {{ adx.sum_bigint(alias ~ '.gross_impressions - ' ~ alias ~ '.net_impressions') }} as givt_impressions,
+    {%- elif measure == 'spend_micros' %}
+    {{ adx.sum_bigint(alias ~ '.conversions - ' ~ alias ~ '.post_click_conversions') }} as post_view_conversions,
+    {%- endif %}
+    {{ adx.sum_bigint(alias ~ '.' ~ measure) }} as {{ measure }}{% if not loop.last %},{% endif %}
+    {%- endfor %}
+{%- endmacro %}
