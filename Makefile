@@ -20,10 +20,10 @@ RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 LOCK := $(RESOLVE) pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev drill test check format lock clean bench bench-peers faults fuzz
+.PHONY: help demo dev drill test check format lock clean bench bench-peers faults fuzz verify-redshift
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo-ready ## install, then run the whole line once on this machine and print its report
 	@$(ADX) demo
@@ -58,6 +58,9 @@ faults: $(VENV)/.test-ready ## kill, stop, double and starve ingest workers 200 
 
 fuzz: $(VENV)/.test-ready ## send hostile messages through every codec for ten minutes each
 	@$(BIN)/python -m assets_tests.fuzz $(FUZZ_ARGS)
+
+verify-redshift: $(VENV)/.test-ready ## prove load and build on a Redshift that you have (docs/redshift.md)
+	@$(BIN)/python -m assets_tests.verify_redshift $(VERIFY_ARGS)
 
 lock: ## resolve the dependencies again (needs uv)
 	$(LOCK) --extra embedded -o requirements/runtime.lock

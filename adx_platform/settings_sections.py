@@ -199,6 +199,41 @@ class WarehouseSettings(Section):
     user: str | None = None
     password: SecretStr | None = None
     threads: int = Field(2, ge=1)
+    memory_limit: str = Field(
+        "3GB",
+        pattern=r"^\d+(\.\d+)?\s?([kKMGT]i?B|%)$",
+        description="DuckDB only: what a load or build may hold; what needs more goes to disk",
+    )
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
+        "require", description="Redshift: its driver checks the certificate unless it is `disable`"
+    )
+    iam_auth: bool = Field(
+        False,
+        description="Redshift: a temporary password from AWS, for ADX_WAREHOUSE__USER of the "
+        "cluster or the workgroup, instead of ADX_WAREHOUSE__PASSWORD",
+    )
+    iam_profile: str | None = Field(
+        None, description="Redshift, iam_auth: AWS profile; absent: the default AWS chain"
+    )
+    cluster_id: str | None = Field(None, description="Redshift, iam_auth: the provisioned cluster")
+    workgroup: str | None = Field(None, description="Redshift, iam_auth: the serverless workgroup")
+    region: str | None = Field(None, description="Redshift, iam_auth: AWS region of the warehouse")
+    iam_role: str | None = Field(
+        None,
+        description="Redshift: role that COPY assumes to read ADX_WAREHOUSE__LOAD_URI; `default`: "
+        "the one that the cluster was given as its default",
+    )
+    load_uri: str | None = Field(
+        None,
+        description="Redshift: s3:// folder for files on their way into the warehouse, in its "
+        "region, reached as ADX_LAKE__S3_... says; absent: <lake>/load, for a lake on s3://",
+    )
+    reader_role: str | None = Field(
+        None, description="Redshift: role that reads the published marts without personal columns"
+    )
+    restricted_role: str | None = Field(
+        None, description="Redshift: role that reads every column of the published marts"
+    )
     max_lag_rows: int = Field(
         10_000_000,
         ge=1,

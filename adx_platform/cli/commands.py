@@ -94,6 +94,9 @@ COMMANDS = (
         "Load what was refined, build and test the models, publish the marts if all is green.",
     ),
     CommandEntry(
+        "train", "train", "Learn what each campaign is worth to the data-driven attribution models."
+    ),
+    CommandEntry(
         "query", "query", "Run one query on the current published snapshot (schema `marts`)."
     ),
     CommandEntry(

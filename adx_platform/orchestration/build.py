@@ -12,6 +12,11 @@ import dagster as dg
 
 from adx_platform.orchestration.alert_sensor import alert_sensor
 from adx_platform.orchestration.asset_report import report_asset
+from adx_platform.orchestration.asset_training import (
+    training_asset,
+    training_job,
+    training_schedule,
+)
 from adx_platform.orchestration.assets_dbt import marts_keys, warehouse_models
 from adx_platform.orchestration.assets_lake import lake_assets, topic_specs
 from adx_platform.orchestration.assets_reference import reference_assets
@@ -61,6 +66,7 @@ def build_defs(
             *incident_specs(),
             *lake_assets(settings),
             reference_assets(),
+            training_asset(),
             *raw_table_assets(),
             models,
             published_asset(marts_keys(require_manifest(settings))),
@@ -73,9 +79,17 @@ def build_defs(
             alive_check(),
             *incident_checks(),
         ],
-        jobs=[*jobs.all(), maintenance_job(), purge_job(), *mending, *operations],
+        jobs=[
+            *jobs.all(),
+            training_job(),
+            maintenance_job(),
+            purge_job(),
+            *mending,
+            *operations,
+        ],
         schedules=[
             *make_schedules(settings, jobs),
+            training_schedule(settings),
             maintenance_schedule(settings),
             purge_schedule(settings),
         ],

@@ -12,6 +12,7 @@ OWNERS = ["team:data-platform"]
 GROUP_BROKER = "broker"
 GROUP_LAKE = "lake"
 GROUP_REFERENCE = "reference"
+GROUP_TRAINING = "training"
 GROUP_WAREHOUSE_RAW = "warehouse_raw"
 GROUP_WAREHOUSE_CONTROL = "warehouse_control"
 GROUP_PUBLISHED = "published"

@@ -17,18 +17,17 @@ from adx_platform.pipeline.lags import PartitionLag, lags
 from adx_platform.pipeline.platform import Platform, open_platform
 from adx_platform.pipeline.remedies import RemedyReport, carry_out
 from adx_platform.pipeline.reports import BatchReport
+from adx_platform.pipeline.training import TrainingReport, train_attribution
 from adx_platform.pipeline.upkeep import maintain_lake
 from adx_platform.quality.incidents.model import Remedy
 from adx_platform.quality.incidents.store import IncidentStore
 from adx_platform.quality.marts_rows import Unbuilt, model_rows, unbuilt
 from adx_platform.reference.files import ReferenceData, load_reference
 from adx_platform.settings import Settings
-from adx_platform.warehouse.base import Warehouse, WarehouseError
-from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.base import PublishReport, Warehouse
 from adx_platform.warehouse.loader import LoadReport, load_pending
-from adx_platform.warehouse.publish import PublishReport, publish
 from adx_platform.warehouse.references import load_reference_data
-from adx_platform.warehouse.selection import open_warehouse
+from adx_platform.warehouse.selection import open_warehouse, publish_build
 from adx_platform.warehouse.tracing import TracedLoad, newest_loads
 
 # A load or a build holds the file for seconds; a run that meets one waits instead of failing.
@@ -93,6 +92,11 @@ class Line:
         """Merge, drop and clean up in every table of the lake."""
         return list(maintain_lake(self.storage, self.settings.lake))
 
+    def train(self) -> TrainingReport:
+        """Learn the weights of the data-driven attribution models from the built marts."""
+        with self.warehouse() as warehouse:
+            return train_attribution(warehouse)
+
     def incidents(self) -> IncidentStore:
         """The incident database; use it as a context manager."""
         return IncidentStore.open(self.settings.incidents_url)
@@ -139,7 +143,4 @@ class Line:
 
     def publish(self, build_id: str) -> PublishReport:
         """Make the marts of a recorded build what readers see."""
-        with self.warehouse() as warehouse:
-            if not isinstance(warehouse, DuckDBWarehouse):
-                raise WarehouseError("this engine serves its marts itself: publish is for DuckDB")
-            return publish(warehouse, self.settings.published_dir, build_id)
+        return publish_build(self.settings, build_id, wait_seconds=WAREHOUSE_WAIT_SECONDS)

@@ -81,7 +81,7 @@ def model_rows(query: Query) -> dict[str, int]:
     """Rows of each table that dbt has built, by model name; names are unique over the schemas."""
     tables = query(
         "select table_schema, table_name from information_schema.tables "
-        "where table_schema in ('intermediate', 'marts', 'snapshots') "
+        "where table_schema in ('intermediate', 'marts') "
         "and table_type = 'BASE TABLE' order by table_schema, table_name"
     ).rows()
     counts = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
@@ -86,6 +87,15 @@ class LoadReceipt:
     load_id: int
     inserted: dict[str, int]
     removed: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What was published: the snapshot's file or schema, and the rows of each mart."""
+
+    build_id: str
+    snapshot: Path | str
+    rows: dict[str, int]
 
 
 class Warehouse(Protocol):

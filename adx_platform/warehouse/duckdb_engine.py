@@ -17,17 +17,26 @@ import duckdb
 import polars as pl
 
 from adx_platform import faultpoints
+from adx_platform.settings import Settings
 from adx_platform.warehouse.base import (
     LoadBatch,
     LoadRange,
     LoadReceipt,
-    StaleLoadError,
     TopicPartition,
     WarehouseError,
 )
 from adx_platform.warehouse.duckdb_connection import connect, transaction
 from adx_platform.warehouse.duckdb_schema import migrate
 from adx_platform.warehouse.frames import conform
+from adx_platform.warehouse.load_rules import (
+    REMOVED_KEYS,
+    check_build,
+    check_ranges,
+    cursor_rows,
+    range_rows,
+    reference_table,
+    tables_of,
+)
 from adx_platform.warehouse.tables import (
     ALL_TABLES,
     BUILDS,
@@ -36,7 +45,6 @@ from adx_platform.warehouse.tables import (
     LOAD_RANGES,
     LOADS,
     REFERENCE_LOADS,
-    REFERENCE_WAREHOUSE_TABLES,
     REMOVED_ROWS,
     Table,
     tables_of_stream,
@@ -46,12 +54,20 @@ from adx_platform.warehouse.tables import (
 class DuckDBWarehouse:
     """A warehouse in a DuckDB file."""
 
-    def __init__(self, path: Path, *, threads: int = 2, wait_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int = 2,
+        memory_limit: str = "3GB",
+        wait_seconds: float = 0.0,
+    ) -> None:
         """Open, and create where needed, the database at ``path``.
 
         Args:
             path: the database file.
             threads: worker threads of the engine.
+            memory_limit: what the engine may hold, as ``3GB``; the rest goes to disk.
             wait_seconds: how long to wait for another process to let go of the file.
 
         Raises:
@@ -63,6 +79,17 @@ class DuckDBWarehouse:
             path, wait_seconds=wait_seconds
         )
         self._connection.execute(f"SET threads = {int(threads)}")
+        self._connection.execute("SET memory_limit = ?", [memory_limit])
+
+    @classmethod
+    def from_settings(cls, settings: Settings, wait_seconds: float = 0.0) -> Self:
+        """Open the file of ``settings``; see the constructor."""
+        return cls(
+            settings.duckdb_path,
+            threads=settings.warehouse.threads,
+            memory_limit=settings.warehouse.memory_limit,
+            wait_seconds=wait_seconds,
+        )
 
     def __enter__(self) -> Self:
         """Use the warehouse in a ``with`` block."""
@@ -118,15 +145,9 @@ class DuckDBWarehouse:
 
     def load(self, batch: LoadBatch) -> LoadReceipt:
         """Apply ``batch`` in one transaction: all of it, or nothing."""
-        tables = {table.name: table for table in tables_of_stream(batch.stream)}
-        unknown = sorted(set(batch.frames) - set(tables))
-        if unknown:
-            raise WarehouseError(
-                f"stream {batch.stream!r} has no raw table {', '.join(unknown)}: "
-                f"its tables are {', '.join(tables)}"
-            )
+        tables = tables_of(batch)
         with transaction(self.connection):
-            self._check_ranges(batch)
+            check_ranges(batch, self.cursors(batch.stream))
             load_id = self.latest_load() + 1
             removed = self._remove(batch, load_id)
             inserted = {
@@ -144,10 +165,7 @@ class DuckDBWarehouse:
         self, name: str, frame: pl.DataFrame, *, version: str, force: bool = False
     ) -> bool:
         """Replace reference table ``name`` by ``frame``, unless ``version`` is loaded already."""
-        table = {t.name: t for t in REFERENCE_WAREHOUSE_TABLES}.get(name)
-        if table is None:
-            known = ", ".join(t.name for t in REFERENCE_WAREHOUSE_TABLES)
-            raise WarehouseError(f"no reference table {name!r}: known are {known}")
+        table = reference_table(name)
         connection = self.connection
         loaded = connection.execute(
             "SELECT 1 FROM control.reference_loads WHERE table_name = ? AND version = ?",
@@ -177,37 +195,11 @@ class DuckDBWarehouse:
 
     def record_build(self, build_id: str, to_load_id: int) -> None:
         """Note that a full green build included every load up to ``to_load_id``."""
-        latest = self.latest_load()
-        if not 0 <= to_load_id <= latest:
-            raise WarehouseError(
-                f"build {build_id} cannot include load {to_load_id}: the latest load is {latest}"
-            )
-        known = self.connection.execute(
+        recorded = self.connection.execute(
             "SELECT to_load_id FROM control.builds WHERE build_id = ?", [build_id]
         ).fetchall()
-        if not known:
+        if check_build(build_id, to_load_id, self.latest_load(), recorded):
             self._insert_row(BUILDS, (build_id, to_load_id, _now()))
-        elif known != [(to_load_id,)]:
-            raise WarehouseError(
-                f"build {build_id} is already recorded with loads up to {known[0][0]}, "
-                f"not {to_load_id}: give every build its own id"
-            )
-
-    def _check_ranges(self, batch: LoadBatch) -> None:
-        cursors = self.cursors(batch.stream)
-        for part in batch.forward:
-            cursor = cursors.get(part.key)
-            if cursor is not None and cursor != part.start:
-                raise StaleLoadError(
-                    f"{batch.stream} {part.topic_id}/{part.partition}: the batch starts at offset "
-                    f"{part.start}, the warehouse is at {cursor}; plan the load again"
-                )
-        for part in batch.replaced:
-            if part.end > cursors.get(part.key, 0):
-                raise StaleLoadError(
-                    f"{batch.stream} {part.topic_id}/{part.partition}: offsets {part.start} to "
-                    f"{part.end} are not loaded yet and cannot be replaced; plan the load again"
-                )
 
     def _remove(self, batch: LoadBatch, load_id: int) -> dict[str, int]:
         removed: dict[str, int] = {}
@@ -233,9 +225,10 @@ class DuckDBWarehouse:
             condition += " AND stream = $stream"
             where["stream"] = stream
         if table is not GAPS:  # a gap has no key and touches no entity
-            keys = [c.name for c in REMOVED_ROWS.columns if c.name not in {"load_id", "table_name"}]
-            values = ", ".join(key if key in names else "NULL" for key in keys)
-            target = f"{REMOVED_ROWS.qualified_name} (load_id, table_name, {', '.join(keys)})"
+            values = ", ".join(key if key in names else "NULL" for key in REMOVED_KEYS)
+            target = (
+                f"{REMOVED_ROWS.qualified_name} (load_id, table_name, {', '.join(REMOVED_KEYS)})"
+            )
             self.connection.execute(
                 f"INSERT INTO {target} SELECT $load_id, $table_name, {values} "  # noqa: S608 our own names; values are bound
                 f"FROM {table.qualified_name} WHERE {condition}",
@@ -248,22 +241,16 @@ class DuckDBWarehouse:
 
     def _write_control(self, batch: LoadBatch, load_id: int, row_count: int) -> None:
         self._insert_row(LOADS, (load_id, batch.stream, batch.lake_version, _now(), row_count))
-        ranges = [
-            *(("forward", part) for part in batch.forward),
-            *(("restatement", part) for part in (*batch.replaced, *batch.satisfied)),
-        ]
-        for kind, part in ranges:
-            where = (part.topic_id, part.partition, part.start, part.end)
-            self._insert_row(LOAD_RANGES, (load_id, batch.stream, *where, kind, part.revision))
+        for row in range_rows(batch, load_id):
+            self._insert_row(LOAD_RANGES, row)
         for part in batch.forward:
             self.connection.execute(
                 "DELETE FROM control.cursors "
                 "WHERE stream = ? AND topic_id = ? AND partition_id = ?",
                 [batch.stream, part.topic_id, part.partition],
             )
-            self._insert_row(
-                CURSORS, (batch.stream, part.topic_id, part.partition, part.end, load_id)
-            )
+        for row in cursor_rows(batch, load_id):
+            self._insert_row(CURSORS, row)
 
     def _insert(self, table: Table, frame: pl.DataFrame) -> int:
         arrow = conform(frame, table).to_arrow()

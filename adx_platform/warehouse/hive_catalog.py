@@ -71,8 +71,10 @@ class HiveCatalog:
         text = sql
         if parameters:
             text = _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
-        names, rows = self._run(text, dict(parameters) if parameters else None)
-        return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        names, rows, dates = self._run(text, dict(parameters) if parameters else None)
+        frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        # PyHive makes times of timestamps, and leaves dates as text.
+        return frame.with_columns(pl.col(dates).cast(pl.String).str.to_date())
 
     def create(self, store: HiveStore) -> None:
         """Create missing schemas, tables and columns.
@@ -135,16 +137,18 @@ class HiveCatalog:
 
     def _run(
         self, sql: str, parameters: dict[str, Any] | None
-    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+    ) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
         refused = importlib.import_module("pyhive.exc").Error
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql, parameters)
             if cursor.description is None:
-                return [], []
+                return [], [], []
             # Hive itself calls a column table.column.
             names = [str(column[0]).rpartition(".")[2] for column in cursor.description]
-            return names, list(cursor.fetchall())
+            kinds = [column[1] for column in cursor.description]
+            dates = [name for name, kind in zip(names, kinds, strict=True) if kind == "DATE_TYPE"]
+            return names, list(cursor.fetchall()), dates
         except refused as error:
             reason = str(error)[:500]
             raise WarehouseError(f"HiveServer2 refused {sql[:200]!r}: {reason}") from error

@@ -18,6 +18,7 @@ from typing import Any, Self
 import polars as pl
 
 from adx_platform import faultpoints
+from adx_platform.settings import Settings
 from adx_platform.warehouse.base import (
     LoadBatch,
     LoadRange,
@@ -44,6 +45,7 @@ from adx_platform.warehouse.tables import (
 )
 
 _NO_HOUR = "none"
+_PORT = 10_000
 
 
 class HiveWarehouse:
@@ -58,6 +60,29 @@ class HiveWarehouse:
         self._store = store
         self._catalog = catalog
         self._version = store.latest()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, wait_seconds: float = 0.0) -> Self:
+        """Take the folder's lock and connect, as ``settings`` say.
+
+        Raises:
+            WarehouseBusyError: another process still has the folder.
+            WarehouseError: PyHive is not installed, or no HiveServer2 answers.
+        """
+        section = settings.warehouse
+        folder = section.copies_dir or settings.home / "warehouse" / "hive"
+        store = HiveStore(folder, wait_seconds=wait_seconds)
+        try:
+            catalog = HiveCatalog(
+                section.host or "localhost",
+                section.port or _PORT,
+                section.user or "adx",
+                section.password.get_secret_value() if section.password else None,
+            )
+        except WarehouseError:
+            store.close()
+            raise
+        return cls(store, catalog)
 
     def __enter__(self) -> Self:
         """Use the warehouse in a ``with`` block."""

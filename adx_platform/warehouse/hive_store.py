@@ -84,7 +84,8 @@ class HiveStore:
 
     def uri(self, folder: str) -> str:
         """Where ``folder`` is, as the metastore wants it."""
-        return (self.root / folder).absolute().as_uri()
+        # Unescaped: Hadoop takes a location as it is, so that %20 would be part of a name.
+        return f"file://{(self.root / folder).absolute().as_posix()}"
 
     def latest(self) -> Version:
         """The committed version with the highest number."""

@@ -23,6 +23,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "ADX_DBT_TARGET": DBT_TARGETS[warehouse.engine],
         "ADX_DBT_THREADS": str(warehouse.threads),
         "ADX_DUCKDB_PATH": str(settings.duckdb_path),
+        "ADX_WAREHOUSE__MEMORY_LIMIT": warehouse.memory_limit,
         "ADX_WAREHOUSE__HOST": warehouse.host,
         "ADX_WAREHOUSE__PORT": None if warehouse.port is None else str(warehouse.port),
         "ADX_WAREHOUSE__DATABASE": warehouse.database,
@@ -30,6 +31,12 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "ADX_WAREHOUSE__PASSWORD": (
             None if warehouse.password is None else warehouse.password.get_secret_value()
         ),
+        "ADX_WAREHOUSE__SSLMODE": warehouse.sslmode,
+        "ADX_DBT_REDSHIFT_METHOD": "iam" if warehouse.iam_auth else "database",
+        "ADX_WAREHOUSE__CLUSTER_ID": warehouse.cluster_id,
+        "ADX_WAREHOUSE__WORKGROUP": warehouse.workgroup,
+        "ADX_WAREHOUSE__REGION": warehouse.region,
+        "ADX_WAREHOUSE__IAM_PROFILE": warehouse.iam_profile,
         # dbt asks the network for its version and reports usage unless it is told not to.
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",

@@ -12,14 +12,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from adx_platform import faultpoints
-from adx_platform.warehouse.base import WarehouseError
+from adx_platform.settings import Settings
+from adx_platform.warehouse.base import PublishReport, WarehouseError
 from adx_platform.warehouse.duckdb_connection import transaction
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.published import POINTER, current_snapshot
@@ -35,13 +37,11 @@ _PARTIAL = ".partial"
 _ALIAS = "adx_snapshot"
 
 
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What was published: the snapshot's file and the rows of each mart."""
-
-    build_id: str
-    snapshot: Path
-    rows: dict[str, int]
+def publish_build(settings: Settings, build_id: str, wait_seconds: float = 0.0) -> PublishReport:
+    """Publish a recorded build of the warehouse of ``settings``; see :func:`publish`."""
+    with DuckDBWarehouse.from_settings(settings, wait_seconds) as warehouse:
+        warehouse.ensure_schema()
+        return publish(warehouse, settings.published_dir, build_id)
 
 
 def publish(
@@ -62,19 +62,69 @@ def publish(
         WarehouseError: the build is not recorded as green, its id is no file name, or there are no
             marts.
     """
+    to_load_id = _loads_of(warehouse.connection, _checked(build_id, keep))
+
+    def fill(target: Path) -> None:
+        _copy(warehouse.connection, target, build_id, to_load_id)
+
+    return _swap_in(folder, build_id, fill, keep)
+
+
+def publish_frames(
+    folder: Path,
+    build_id: str,
+    to_load_id: int,
+    frames: Iterable[tuple[str, str, pl.DataFrame]],
+    *,
+    keep: int = KEPT_SNAPSHOTS,
+) -> PublishReport:
+    """Make rows of another engine's marts what the report and `adx query` of this machine see.
+
+    The same file and the same swap as :func:`publish`; calling it again for a build that has its
+    file takes no rows.
+
+    Args:
+        folder: where the snapshots are.
+        build_id: a build that was recorded as green; letters, digits, ``.``, ``_`` and ``-``.
+        to_load_id: the build includes every load up to this one.
+        frames: schema, name and rows of each table.
+        keep: how many snapshots stay, the new one included.
+
+    Raises:
+        WarehouseError: the build's id is no file name.
+    """
+
+    def fill(target: Path) -> None:
+        with duckdb.connect(str(target)) as connection:
+            for schema, name, rows in frames:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+                connection.register("incoming_rows", rows.to_arrow())
+                connection.execute(
+                    f'CREATE TABLE {schema}."{name}" AS SELECT * FROM incoming_rows'  # noqa: S608 names from the catalogue
+                )
+                connection.unregister("incoming_rows")
+            _write_label(connection, "main", build_id, to_load_id)
+
+    return _swap_in(folder, _checked(build_id, keep), fill, keep)
+
+
+def _checked(build_id: str, keep: int) -> str:
     if not _BUILD_ID.fullmatch(build_id):
         raise WarehouseError(
             f"build id {build_id!r} cannot name a file: use letters, digits, '.', '_' and '-'"
         )
     if keep < 1:
         raise WarehouseError(f"keep is {keep}: the snapshot that is published must stay")
-    to_load_id = _loads_of(warehouse.connection, build_id)
+    return build_id
+
+
+def _swap_in(folder: Path, build_id: str, fill: Callable[[Path], None], keep: int) -> PublishReport:
     folder.mkdir(parents=True, exist_ok=True)
     snapshot = folder / f"adx-{build_id}.duckdb"
     if not snapshot.exists():
         partial = snapshot.with_name(snapshot.name + _PARTIAL)
         partial.unlink(missing_ok=True)
-        _copy(warehouse.connection, partial, build_id, to_load_id)
+        fill(partial)
         _to_disk(partial)
         partial.replace(snapshot)
         _folder_to_disk(folder)
@@ -123,17 +173,23 @@ def _copy(
                     f'CREATE TABLE {_ALIAS}.{schema}."{name}" AS '  # noqa: S608 names from the catalogue
                     f'SELECT * FROM "{source}".{schema}."{name}"'
                 )
-            connection.execute(
-                f"CREATE TABLE {_ALIAS}.main.snapshot "
-                "(build_id VARCHAR, to_load_id BIGINT, published_at TIMESTAMP)"
-            )
-            connection.execute(
-                f"INSERT INTO {_ALIAS}.main.snapshot VALUES (?, ?, ?)",  # noqa: S608 our own name
-                [build_id, to_load_id, datetime.now(UTC).replace(tzinfo=None)],
-            )
+            _write_label(connection, f"{_ALIAS}.main", build_id, to_load_id)
         connection.execute(f"CHECKPOINT {_ALIAS}")
     finally:
         connection.execute(f"DETACH {_ALIAS}")
+
+
+def _write_label(
+    connection: duckdb.DuckDBPyConnection, schema: str, build_id: str, to_load_id: int
+) -> None:
+    connection.execute(
+        f"CREATE TABLE {schema}.snapshot "
+        "(build_id VARCHAR, to_load_id BIGINT, published_at TIMESTAMP)"
+    )
+    connection.execute(
+        f"INSERT INTO {schema}.snapshot VALUES (?, ?, ?)",  # noqa: S608 our own name
+        [build_id, to_load_id, datetime.now(UTC).replace(tzinfo=None)],
+    )
 
 
 def _to_disk(path: Path) -> None:

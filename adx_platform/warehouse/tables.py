@@ -304,8 +304,29 @@ CONTROL_TABLES: tuple[Table, ...] = (
     REFERENCE_LOADS,
 )
 
-REFERENCE_WAREHOUSE_TABLES: tuple[Table, ...] = tuple(
-    Table("reference", table.name, table.description, table.columns) for table in REFERENCE_TABLES
+ATTRIBUTION_WEIGHTS = Table(
+    "reference",
+    "attribution_weights",
+    "what a campaign is worth to the data-driven models: trained, not from a file",
+    (
+        Column("advertiser_id", pl.String, "whose conversions the weights divide", True),
+        Column("model", pl.String, "markov or shapley", True),
+        Column("window_start", pl.Date, "first UTC date of the training window", True),
+        Column("window_end", pl.Date, "first UTC date after the training window", True),
+        Column("version", pl.String, "when it was trained, as sortable text", True),
+        Column("campaign_id", pl.String, "campaign", True),
+        Column("weight", pl.Int64, "its part of the whole, in billionths", True),
+        Column("trained_at", TIMESTAMP, "when it was trained", True),
+    ),
+)
+"""All versions are kept; the marts use the newest of each window."""
+
+REFERENCE_WAREHOUSE_TABLES: tuple[Table, ...] = (
+    *(
+        Table("reference", table.name, table.description, table.columns)
+        for table in REFERENCE_TABLES
+    ),
+    ATTRIBUTION_WEIGHTS,
 )
 
 ALL_TABLES: tuple[Table, ...] = (*RAW_TABLES, *CONTROL_TABLES, *REFERENCE_WAREHOUSE_TABLES)

@@ -37,15 +37,26 @@ def installed_programs() -> Path | None:
 class Postgres:
     """One server with a folder of its own; what it held goes with it."""
 
-    def __init__(self, programs: Path, port: int) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        port: int,
+        *,
+        authentication: str = "scram-sha-256",
+        options: tuple[str, ...] = (),
+    ) -> None:
         """Describe the server; nothing is started.
 
         Args:
             programs: see :func:`installed_programs`.
             port: where it listens, on 127.0.0.1 only.
+            authentication: how a client shows that it knows the password.
+            options: further settings of the server, each as ``name=value``.
         """
         self._programs = programs
         self._port = port
+        self._authentication = authentication
+        self._options = options
         # PostgreSQL refuses to run as root, and nobody cannot enter pytest's own folders.
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="adx-postgres-"))
@@ -62,7 +73,7 @@ class Postgres:
         subprocess.run(
             [
                 self._program("initdb"), "--pgdata", data, "--pwfile", password,
-                "--username", _USER, "--auth", "scram-sha-256",
+                "--username", _USER, "--auth", self._authentication,
                 "--encoding", "UTF8", "--no-locale", "--no-sync",
             ],
             check=True, capture_output=True, user=self._user, cwd=self._folder,
@@ -73,6 +84,7 @@ class Postgres:
             "unix_socket_directories=",
             "fsync=off",
             "shared_buffers=32MB",
+            *self._options,
         ]
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-{#- Schemas are exactly staging, intermediate, marts and snapshots (plus an optional prefix):
+{#- Schemas are exactly staging, intermediate and marts (plus an optional prefix):
     readers and grants name them, so they must not depend on who builds. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
   {%- if custom_schema_name is none -%}

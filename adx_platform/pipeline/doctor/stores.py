@@ -24,10 +24,12 @@ from adx_platform.warehouse.published import (
     current_snapshot,
     open_published,
 )
+from adx_platform.warehouse.redshift_connection import DEFAULT_PORT
 
 OLD_AFTER: Final = timedelta(days=1)
 _SHOWN: Final = 5
 _CONNECT_SECONDS: Final = 3.0
+_DEFAULT_PORTS: Final = {"redshift": DEFAULT_PORT}
 _HOLDER: Final = re.compile(r"\(PID (\d+)\)")
 
 
@@ -86,15 +88,16 @@ def _unopened(path: Path, said: str) -> Diagnosis:
 
 def _server(settings: Settings) -> Diagnosis:
     warehouse = settings.warehouse
-    if not warehouse.host or not warehouse.port:
+    port = warehouse.port or _DEFAULT_PORTS.get(warehouse.engine)
+    if not warehouse.host or not port:
         return failed(
             "warehouse",
             f"engine {warehouse.engine} needs an address",
             "set ADX_WAREHOUSE__HOST and ADX_WAREHOUSE__PORT",
         )
-    where = f"{warehouse.host}:{warehouse.port}"
+    where = f"{warehouse.host}:{port}"
     try:
-        socket.create_connection((warehouse.host, warehouse.port), _CONNECT_SECONDS).close()
+        socket.create_connection((warehouse.host, port), _CONNECT_SECONDS).close()
     except OSError as error:
         return failed(
             "warehouse",

@@ -24,6 +24,7 @@ HELP_WORDS = {
     ("ingest",): ["--once", "--follow", "--stream"],
     ("reprocess",): ["--partition", "--start", "--end", "--reason"],
     ("build",): ["publish the marts if all is green"],
+    ("train",): ["--json", "keeps a version", "training_daily"],
     ("maintain",): ["--json", "while everything else runs"],
     ("repair",): ["--stream"],
     ("trace",): ["load_id", "--json"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,20 @@ def test_sources_carry_their_asset_keys() -> None:
 def test_nothing_is_sent_home_and_nothing_is_downloaded() -> None:
     assert _yaml(PROJECT / "dbt_project.yml")["flags"]["send_anonymous_usage_stats"] is False
     assert not (PROJECT / "packages.yml").exists()
+
+
+def test_a_build_of_everything_knows_every_entity_that_is_built_by_days() -> None:
+    days = (PROJECT / "models" / "intermediate" / "int_touched_days.sql").read_text(
+        encoding="utf-8"
+    )
+    lists = days[: days.index("with touched_events as")]
+    listed = set(re.findall(r"'([a-z_]+)'", lists)) | {"arrival"}
+    built = {
+        entity
+        for path in MODELS
+        for entity in re.findall(
+            r"touched_days_config\('([a-z_]+)'", path.read_text(encoding="utf-8")
+        )
+    }
+    assert built, "no model is built by days"
+    assert built <= listed

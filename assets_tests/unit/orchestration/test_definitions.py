@@ -73,6 +73,7 @@ def test_whatever_writes_the_warehouse_shares_one_pool(defs: dg.Definitions) -> 
     }
     assert set(writers) == {
         "load_reference",
+        "reference__attribution_weights",
         "load_warehouse",
         "build_warehouse",
         "warehouse__published",

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import redshift_connector
+import yaml
+from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
+from dbt.config.renderer import ProfileRenderer
+from dbt_common.context import set_invocation_context
 
 from adx_platform.settings import load_settings
 from adx_platform.warehouse.base import WarehouseError
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.profiles import dbt_environment
+from adx_platform.warehouse.redshift_connection import connection_arguments
 from adx_platform.warehouse.selection import open_warehouse
 
 PROFILES = Path(__file__).parents[3] / "dbt_project" / "profiles.yml"
@@ -41,10 +49,55 @@ def test_remote_engines_get_their_address() -> None:
 
 def test_the_profile_reads_what_we_give() -> None:
     read = set(re.findall(r"env_var\('(\w+)'", PROFILES.read_text(encoding="utf-8")))
-    warehouse = {"host": "h", "port": 1, "user": "u", "password": "p"}
-    given = set(dbt_environment(load_settings(warehouse=warehouse)))
-    # The one variable of the profile that no setting stands for.
-    assert read - given == {"ADX_WAREHOUSE__SSLMODE"}
+    warehouse = {
+        "host": "h",
+        "port": 1,
+        "user": "u",
+        "password": "p",
+        "cluster_id": "c",
+        "workgroup": "w",
+        "region": "r",
+        "iam_profile": "i",
+    }
+    assert read <= set(dbt_environment(load_settings(warehouse=warehouse)))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"password": "p"},
+        {"password": "p", "sslmode": "disable", "port": 5555},
+        {"password": "p", "sslmode": "verify-full"},
+        {"iam_auth": True, "cluster_id": "c", "region": "eu-west-1", "iam_profile": "people"},
+        {"iam_auth": True, "workgroup": "w", "region": "eu-west-1"},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_dbt_logs_in_to_redshift_as_the_loader_does(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both give the driver the same; its own defaults stand for what one of them leaves out."""
+    settings = load_settings(
+        warehouse={"engine": "redshift", "host": "h", "user": "u", "database": "d", **given}
+    )
+    set_invocation_context(dbt_environment(settings))
+    profile = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))["adx"]["outputs"]["redshift"]
+    rendered = ProfileRenderer({}).render_data(profile)
+    values = {name: value for name, value in rendered.items() if name not in {"type", "threads"}}
+    credentials = RedshiftCredentials.from_dict(RedshiftCredentials.translate_aliases(values))
+    handed: dict[str, Any] = {}
+    monkeypatch.setattr(
+        redshift_connector, "connect", lambda **named: handed.update(named) or Mock()
+    )
+    get_connection_method(credentials)()
+    ours = connection_arguments(settings.warehouse)
+    compared = {
+        *("host", "port", "database", "user", "password", "ssl", "iam", "db_user", "profile"),
+        *("region", "cluster_identifier", "is_serverless", "serverless_work_group"),
+        *(["sslmode"] if ours["ssl"] else []),
+    }
+    for name in sorted(compared):
+        assert (ours.get(name) or None) == (handed.get(name) or None), name
 
 
 def test_the_engine_of_the_settings_is_opened(tmp_path: Path) -> None:
@@ -56,5 +109,5 @@ def test_the_engine_of_the_settings_is_opened(tmp_path: Path) -> None:
 
 
 def test_an_engine_without_a_loader_says_so() -> None:
-    with pytest.raises(WarehouseError, match="'redshift' has no loader in this release"):
-        open_warehouse(load_settings(warehouse={"engine": "redshift"}))
+    with pytest.raises(WarehouseError, match="'hive' has no loader in this release"):
+        open_warehouse(load_settings(warehouse={"engine": "hive"}))

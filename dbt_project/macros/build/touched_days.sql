@@ -38,9 +38,9 @@
   )
 {%- endmacro %}
 
-{#- A relation with one integer column `days`: first, ..., last. -#}
-{% macro numbers(first, last) -%}
-  {%- for number in range(first, last + 1) %}select {{ number }} as days{% if not loop.last %} union all {% endif %}{% endfor -%}
+{#- A relation with one integer column: first, ..., last. -#}
+{% macro numbers(first, last, column='days') -%}
+  {%- for number in range(first, last + 1) %}select {{ number }} as {{ column }}{% if not loop.last %} union all {% endif %}{% endfor -%}
 {%- endmacro %}
 
 {#- Pre-hook of every incremental model: takes the touched days out of the table. dbt's own
@@ -75,6 +75,7 @@
       on_schema_change='append_new_columns',
       partition_by=[date_column] if target.type == 'spark' else none,
       file_format='parquet' if target.type == 'spark' else none,
+      dist=adx.redshift_dist(model.name) if target.type == 'redshift' else none,
       sort=[date_column] if target.type == 'redshift' else none,
       pre_hook="{{ adx.clear_touched_days('" ~ entity ~ "', '" ~ date_column ~ "') }}",
   ) }}

@@ -20,3 +20,55 @@
 {% macro same_bid(left, right) -%}
   {%- for column in adx.bid_key() %}{{ left }}.{{ column }} = {{ right }}.{{ column }}{% if not loop.last %} and {% endif %}{% endfor -%}
 {%- endmacro %}
+
+{#- Between `as` and the parenthesis of a CTE that two others read, each other columns or rows of it:
+    DuckDB would keep all of its rows, at half of the query's time (measured 2026-11), where reading
+    the table twice is cheap. Redshift and Spark write such a CTE into the query anyway. -#}
+{% macro read_twice() -%}{{ return(adapter.dispatch('read_twice', 'adx')()) }}{%- endmacro %}
+{% macro default__read_twice() -%}{%- endmacro %}
+{% macro duckdb__read_twice() -%}not materialized {% endmacro %}
+
+{#- Two more CTEs: `<cte>_repeated`, the keys with more than one row, and `<cte>_first`, of each key the
+    first row in the order. No key may be null.
+
+    Nearly every key has one row, and numbering all of them means sorting everything by a text key:
+    this way only what is repeated is sorted (a third of the time, measured 2026-11 on DuckDB). -#}
+{% macro first_rows(cte, keys, order) -%}
+{{ cte }}_repeated as (
+
+    select
+        {%- for key in keys %}
+        {{ cte }}.{{ key }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from {{ cte }}
+    group by {% for key in keys %}{{ cte }}.{{ key }}{% if not loop.last %}, {% endif %}{% endfor %}
+    having count(*) > 1
+
+),
+
+{{ cte }}_first as (
+
+    select
+        {{ cte }}.*,
+        1 as row_rank
+    from {{ cte }}
+    left join {{ cte }}_repeated as repeated
+        on {% for key in keys %}{{ cte }}.{{ key }} = repeated.{{ key }}{% if not loop.last %} and {% endif %}{% endfor %}
+    where repeated.{{ keys[0] }} is null
+    union all
+    select ranked.*
+    from (
+        select
+            {{ cte }}.*,
+            row_number() over (
+                partition by {% for key in keys %}{{ cte }}.{{ key }}{% if not loop.last %}, {% endif %}{% endfor %}
+                order by {{ order }}
+            ) as row_rank
+        from {{ cte }}
+        inner join {{ cte }}_repeated as repeated
+            on {% for key in keys %}{{ cte }}.{{ key }} = repeated.{{ key }}{% if not loop.last %} and {% endif %}{% endfor %}
+    ) as ranked
+    where ranked.row_rank = 1
+
+)
+{%- endmacro %}

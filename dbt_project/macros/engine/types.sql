@@ -10,3 +10,8 @@
 {% macro as_timestamp(expression) -%}cast({{ expression }} as timestamp){%- endmacro %}
 {% macro as_boolean(expression) -%}cast({{ expression }} as boolean){%- endmacro %}
 {% macro as_date(expression) -%}cast({{ expression }} as date){%- endmacro %}
+
+{#- Binary floats of 64 bits, for weights that have no exact form. Never money. -#}
+{% macro type_double() -%}{{ return(adapter.dispatch('type_double', 'adx')()) }}{%- endmacro %}
+{% macro default__type_double() -%}double{%- endmacro %}
+{% macro redshift__type_double() -%}double precision{%- endmacro %}

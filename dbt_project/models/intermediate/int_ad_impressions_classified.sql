@@ -1,6 +1,6 @@
-{{ adx.touched_days_config('ad_impressions', 'event_date') }}
+{{ config(materialized='view') }}
 
-{{ adx.classify_events('stg_ad_impressions', 'ad_impressions', [
+{{ adx.classified_events('stg_ad_impressions', 'int_ad_impressions_copies', [
     'event_type',
     'impression_id',
     'exchange_id',

@@ -1,6 +1,6 @@
-{{ adx.touched_days_config('bid_notices', 'event_date') }}
+{{ config(materialized='view') }}
 
-{{ adx.classify_events('stg_bid_notices', 'bid_notices', [
+{{ adx.classified_events('stg_bid_notices', 'int_bid_notices_copies', [
     'exchange_id',
     'request_id',
     'imp_id',

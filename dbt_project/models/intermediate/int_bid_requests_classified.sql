@@ -1,6 +1,6 @@
-{{ adx.touched_days_config('bid_requests', 'event_date') }}
+{{ config(materialized='view') }}
 
-{{ adx.classify_events('stg_bid_requests', 'bid_requests', [
+{{ adx.classified_events('stg_bid_requests', 'int_bid_requests_copies', [
     'exchange_id',
     'request_id',
     'auction_type',

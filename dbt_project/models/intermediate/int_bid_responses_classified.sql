@@ -1,6 +1,6 @@
-{{ adx.touched_days_config('bid_responses', 'event_date') }}
+{{ config(materialized='view') }}
 
-{{ adx.classify_events('stg_bid_responses', 'bid_responses', [
+{{ adx.classified_events('stg_bid_responses', 'int_bid_responses_copies', [
     'exchange_id',
     'request_id',
     'imp_id',

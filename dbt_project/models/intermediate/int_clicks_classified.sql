@@ -1,6 +1,6 @@
-{{ adx.touched_days_config('clicks', 'event_date') }}
+{{ config(materialized='view') }}
 
-{{ adx.classify_events('stg_clicks', 'clicks', [
+{{ adx.classified_events('stg_clicks', 'int_clicks_copies', [
     'click_id',
     'impression_id',
     'advertiser_id',

@@ -1,6 +1,6 @@
-{{ adx.touched_days_config('conversions', 'event_date') }}
+{{ config(materialized='view') }}
 
-{{ adx.classify_events('stg_conversions', 'conversions', [
+{{ adx.classified_events('stg_conversions', 'int_conversions_copies', [
     'click_id',
     'impression_id',
     'advertiser_id',

@@ -20,14 +20,9 @@ touched_bids as (
 ),
 {%- endif %}
 
-notices as (
+notices as {{ adx.read_twice() }}(
 
-    select
-        notices.*,
-        row_number() over (
-            partition by {{ adx.bid_key_columns('notices') }}, notices.notice_type
-            order by notices.event_time, notices.kafka_timestamp, notices.event_id
-        ) as notice_rank
+    select notices.*
     from {{ ref('int_bid_notices_deduped') }} as notices
     {%- if incremental %}
     inner join touched_bids on {{ adx.same_bid('notices', 'touched_bids') }}
@@ -40,38 +35,65 @@ notices as (
 ),
 
 -- An exchange may repeat a notice under a new event id: the first one counts, so that an
--- impression is never billed twice.
-folded_notices as (
-
-    select
-        {{ adx.bid_key_columns('notices') }},
-        {{ adx.value_where('notices.event_time', "notices.notice_type = 'win'") }} as won_at,
-        {{ adx.value_where('notices.price_cpm_micros', "notices.notice_type = 'win'") }} as win_price_cpm_micros,
-        {{ adx.value_where('notices.currency', "notices.notice_type = 'win'") }} as win_currency,
-        {{ adx.value_where('notices.event_time', "notices.notice_type = 'billing'") }} as billed_at,
-        {{ adx.value_where('notices.price_cpm_micros', "notices.notice_type = 'billing'") }} as billing_price_cpm_micros,
-        {{ adx.value_where('notices.currency', "notices.notice_type = 'billing'") }} as billing_currency,
-        coalesce(
-            {{ adx.value_where('notices.campaign_id', "notices.notice_type = 'billing'") }},
-            {{ adx.value_where('notices.campaign_id', "notices.notice_type = 'win'") }}
-        ) as campaign_id,
-        coalesce(
-            {{ adx.value_where('notices.creative_id', "notices.notice_type = 'billing'") }},
-            {{ adx.value_where('notices.creative_id', "notices.notice_type = 'win'") }}
-        ) as creative_id,
-        coalesce(
-            {{ adx.value_where('notices.advertiser_id', "notices.notice_type = 'billing'") }},
-            {{ adx.value_where('notices.advertiser_id', "notices.notice_type = 'win'") }}
-        ) as advertiser_id,
-        {{ adx.any_true('notices.is_late') }} as is_late,
-        max(notices.load_id) as load_id
-    from notices
-    where notices.notice_rank = 1
-    group by {{ adx.bid_key_columns('notices') }}
+-- impression is never billed twice. Folding all notices at once is right where none is repeated;
+-- only the others are put in order.
+all_notices_folded as (
+    {{- adx.fold_notices('notices') }}
 
 ),
 
-impression_events as (
+ordered_notices as (
+
+    select
+        notices.*,
+        row_number() over (
+            partition by {{ adx.bid_key_columns('notices') }}, notices.notice_type
+            order by notices.event_time, notices.kafka_timestamp, notices.event_id
+        ) as notice_rank
+    from notices
+    inner join all_notices_folded as folded on {{ adx.same_bid('notices', 'folded') }}
+    where folded.wins > 1 or folded.billings > 1
+
+),
+
+first_notices as (
+
+    select ordered_notices.*
+    from ordered_notices
+    where ordered_notices.notice_rank = 1
+
+),
+
+folded_notices as (
+
+    select folded.*
+    from all_notices_folded as folded
+    where folded.wins <= 1 and folded.billings <= 1
+    union all
+    {{- adx.fold_notices('first_notices') }}
+
+),
+
+impression_events as {{ adx.read_twice() }}(
+
+    select events.*
+    from {{ ref('int_ad_impressions_deduped') }} as events
+    {%- if incremental %}
+    inner join touched_bids on {{ adx.same_bid('events', 'touched_bids') }}
+    where {{ adx.is_near_touched('impression', 'events.event_date') }}
+    {%- endif %}
+
+),
+
+-- The first rendered event says who was there; where none came, the first measurable one does, then
+-- the first viewable one. Invalid once is invalid: one event that gives a bot away condemns the
+-- impression. Nearly all impressions render once, and need no order.
+all_events_folded as (
+    {{- adx.fold_impression_events('impression_events', "events.event_type = 'rendered'") }}
+
+),
+
+ordered_events as (
 
     select
         events.*,
@@ -81,48 +103,25 @@ impression_events as (
                 case events.event_type when 'rendered' then 0 when 'measurable' then 1 else 2 end,
                 events.event_time, events.kafka_timestamp, events.event_id
         ) as event_rank
-    from {{ ref('int_ad_impressions_deduped') }} as events
-    {%- if incremental %}
-    inner join touched_bids on {{ adx.same_bid('events', 'touched_bids') }}
-    where {{ adx.is_near_touched('impression', 'events.event_date') }}
-    {%- endif %}
+    from impression_events as events
+    inner join all_events_folded as folded on {{ adx.same_bid('events', 'folded') }}
+    where folded.rendered_events <> 1
 
 ),
 
--- The first rendered event says who was there. Invalid once is invalid: one event that gives a bot
--- away condemns the impression.
 folded_events as (
 
-    select
-        {{ adx.bid_key_columns('events') }},
-        min(case when events.event_type = 'rendered' then events.event_time end) as rendered_at,
-        min(case when events.event_type = 'measurable' then events.event_time end) as measurable_at,
-        min(case when events.event_type = 'viewable' then events.event_time end) as viewable_at,
-        {%- for column in [
-            'impression_id', 'campaign_id', 'creative_id', 'advertiser_id', 'publisher_id',
-            'site_domain', 'app_bundle', 'placement_id', 'geo_country', 'device_type', 'user_id',
-        ] %}
-        {{ adx.value_where('events.' ~ column, 'events.event_rank = 1') }} as {{ column }},
-        {%- endfor %}
-        {{ adx.value_where('events.event_id', "events.event_rank = 1 and events.event_type = 'rendered'") }} as rendered_event_id,
-        {{ adx.any_true('events.event_rank = 1 and events.has_consent') }} as has_consent,
-        {{ adx.any_true('events.is_givt') }} as is_givt,
-        min(case when events.is_givt then events.givt_reason end) as givt_reason,
-        {{ adx.any_true('events.is_late') }} as is_late,
-        max(events.load_id) as load_id
-    from impression_events as events
-    group by {{ adx.bid_key_columns('events') }}
+    select folded.*
+    from all_events_folded as folded
+    where folded.rendered_events = 1
+    union all
+    {{- adx.fold_impression_events('ordered_events', 'events.event_rank = 1') }}
 
 ),
 
-responses as (
+responses as {{ adx.read_twice() }}(
 
-    select
-        responses.*,
-        row_number() over (
-            partition by {{ adx.bid_key_columns('responses') }}
-            order by responses.event_time, responses.kafka_timestamp, responses.event_id
-        ) as response_rank
+    select responses.*
     from {{ ref('int_bid_responses_deduped') }} as responses
     {%- if incremental %}
     inner join touched_bids on {{ adx.same_bid('responses', 'touched_bids') }}
@@ -134,20 +133,16 @@ responses as (
 
 ),
 
-impression_keys as (
-
-    select {{ adx.bid_key_columns('folded_notices') }}
-    from folded_notices
-    union
-    select {{ adx.bid_key_columns('folded_events') }}
-    from folded_events
-
-),
+{{ adx.first_rows(
+    'responses', adx.bid_key(), 'responses.event_time, responses.kafka_timestamp, responses.event_id'
+) }},
 
 correlated as (
 
     select
-        {{ adx.bid_key_columns('impression_keys') }},
+        {%- for column in adx.bid_key() %}
+        coalesce(events.{{ column }}, notices.{{ column }}) as {{ column }},
+        {%- endfor %}
         events.impression_id,
         events.rendered_event_id,
         coalesce(events.advertiser_id, notices.advertiser_id, responses.advertiser_id) as advertiser_id,
@@ -184,12 +179,10 @@ correlated as (
         cast(coalesce(
             notices.won_at, notices.billed_at, events.rendered_at, events.measurable_at, events.viewable_at
         ) as date) as impression_date
-    from impression_keys
-    left join folded_notices as notices on {{ adx.same_bid('impression_keys', 'notices') }}
-    left join folded_events as events on {{ adx.same_bid('impression_keys', 'events') }}
-    left join responses
-        on {{ adx.same_bid('impression_keys', 'responses') }}
-        and responses.response_rank = 1
+    from folded_events as events
+    full outer join folded_notices as notices on {{ adx.same_bid('events', 'notices') }}
+    left join responses_first as responses
+        on {% for column in adx.bid_key() %}coalesce(events.{{ column }}, notices.{{ column }}) = responses.{{ column }}{% if not loop.last %} and {% endif %}{% endfor %}
 
 )
 

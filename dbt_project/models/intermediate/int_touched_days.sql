@@ -1,6 +1,14 @@
 {{ config(materialized='table') }}
 
 {%- set lookback = var('adx_lookback_days') -%}
+{%- set event_tables = [
+    'bid_requests', 'bid_responses', 'bid_notices', 'ad_impressions', 'clicks', 'conversions',
+] -%}
+{#- Everything that is built by days of events; a test holds the models to this list. -#}
+{%- set entities = event_tables + [
+    'impression', 'auction', 'click', 'attribution', 'campaign', 'campaign_local', 'quality',
+    'exchange',
+] -%}
 
 with touched_events as (
 
@@ -161,6 +169,29 @@ attribution_days as (
 
 ),
 
+-- New weights of a training window divide its conversions anew; no campaign's figures follow them.
+retrained_days as (
+
+    select conversions.event_date
+    from {{ ref('stg_conversions') }} as conversions
+    inner join (
+        select distinct
+            weights.advertiser_id,
+            weights.window_start,
+            weights.window_end
+        from {{ ref('stg_attribution_weights') }} as weights
+        cross join (
+            select max(builds.completed_at) as completed_at
+            from {{ ref('stg_builds') }} as builds
+        ) as last_build
+        where weights.trained_at > last_build.completed_at
+    ) as retrained
+        on conversions.advertiser_id = retrained.advertiser_id
+        and conversions.event_date >= retrained.window_start
+        and conversions.event_date < retrained.window_end
+
+),
+
 changed_rejects as (
 
     select
@@ -169,6 +200,39 @@ changed_rejects as (
     from {{ ref('stg_rejects') }} as rejects
     cross join {{ ref('int_changed_loads') }} as loads
     where rejects.load_id > loads.from_load_id
+
+),
+
+-- When everything is to be rebuilt: every day that has or had anything.
+all_rows as (
+
+    {%- for table in event_tables %}
+    select distinct
+        rows_of_table.event_date,
+        cast(rows_of_table.kafka_timestamp as date) as arrival_date
+    from {{ ref('stg_' ~ table) }} as rows_of_table
+    union
+    {%- endfor %}
+    select
+        rejects.event_date,
+        cast(coalesce(rejects.kafka_timestamp, cast(rejects.event_date as timestamp)) as date) as arrival_date
+    from {{ ref('stg_rejects') }} as rejects
+    union
+    select
+        removed_rows.event_date,
+        cast(null as date) as arrival_date
+    from {{ ref('stg_removed_rows') }} as removed_rows
+
+),
+
+all_days as (
+
+    select
+        all_rows.event_date,
+        all_rows.arrival_date
+    from all_rows
+    cross join {{ ref('int_changed_loads') }} as loads
+    where loads.from_load_id < 0
 
 ),
 
@@ -204,6 +268,9 @@ days as (
     select 'attribution', attribution_days.event_date
     from attribution_days
     union
+    select 'attribution', retrained_days.event_date
+    from retrained_days
+    union
     select 'campaign', campaign_days.event_date
     from campaign_days
     union
@@ -224,6 +291,15 @@ days as (
     union
     select 'arrival', changed_rejects.arrival_date
     from changed_rejects
+    {%- for entity in entities %}
+    union
+    select '{{ entity }}', {{ adx.add_days('all_days.event_date', 'shift.days') }}
+    from all_days
+    cross join ({{ adx.numbers(-1, 1) if entity == 'campaign_local' else adx.numbers(0, 0) }}) as shift
+    {%- endfor %}
+    union
+    select 'arrival', all_days.arrival_date
+    from all_days
     union
     select 'exchange', auction_days.event_date
     from auction_days

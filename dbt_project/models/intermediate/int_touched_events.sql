@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', dist='even') }}
 
 {%- set lookback = var('adx_lookback_days') -%}
 {%- set keys = [
@@ -13,12 +13,15 @@
     'conversions': ['impression_id', 'user_id', 'advertiser_id'],
 } -%}
 
+-- Empty when everything is to be rebuilt: int_touched_days then lists all days, without asking what
+-- each of millions of events touches (of the time of a first build that was a tenth).
 with removed as (
 
     select removed_rows.*
     from {{ ref('stg_removed_rows') }} as removed_rows
     cross join {{ ref('int_changed_loads') }} as loads
     where removed_rows.load_id > loads.from_load_id
+        and loads.from_load_id >= 0
 
 )
 
@@ -30,6 +33,7 @@ with removed as (
     from {{ ref('stg_' ~ table) }} as rows_of_table
     cross join {{ ref('int_changed_loads') }} as loads
     where rows_of_table.load_id > loads.from_load_id
+        and loads.from_load_id >= 0
     union
     select removed.event_id, removed.event_date
     from removed

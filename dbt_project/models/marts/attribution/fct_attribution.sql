@@ -1,146 +1,185 @@
 {{ adx.touched_days_config('attribution', 'conversion_date') }}
 
-{%- set incremental = adx.builds_touched_days() %}
-{%- set lookback = var('adx_lookback_days') %}
+{%- set half_life_micros = var('adx_half_life_hours') * 3600000000 %}
+{#- Name of an amount that is divided, and the amount: one conversion in parts of 10^-8, its value,
+    and its revenue. #}
+{%- set amounts = [
+    ('credit', '100000000'),
+    ('value', 'weighted.value_micros'),
+    ('revenue', 'weighted.revenue_micros'),
+] %}
 
-with conversions as (
+with touches as (
 
-    select
-        facts.*,
-        advertisers.click_lookback_hours,
-        advertisers.view_lookback_hours
-    from {{ ref('fct_conversions') }} as facts
-    inner join {{ ref('stg_advertisers') }} as advertisers
-        on facts.advertiser_id = advertisers.advertiser_id
-    where facts.has_consent
-        and facts.user_id is not null
-        {%- if incremental %}
-        and {{ adx.is_touched('attribution', 'facts.conversion_date') }}
-        {%- endif %}
-
-),
-
-{%- if incremental %}
-
--- Not bounded by adx_lookback_days: a touch counts as far back as an advertiser's window reaches.
-bounds as (
-
-    select
-        {{ adx.add_days('min(conversions.conversion_date)', '-1 * ' ~ adx.days_covering_hours(
-            'max(greatest(conversions.click_lookback_hours, conversions.view_lookback_hours))'
-        )) }} as first_date,
-        max(conversions.conversion_date) as last_date
-    from conversions
-
-),
-{%- endif %}
-
-touches as (
-
-    select
-        {{ adx.as_text("'click'") }} as touch_type,
-        clicks.event_id as touch_event_id,
-        clicks.clicked_at as touched_at,
-        clicks.impression_key,
-        clicks.campaign_id,
-        clicks.creative_id,
-        clicks.user_id,
-        clicks.advertiser_id,
-        clicks.load_id
-    from {{ ref('fct_clicks') }} as clicks
-    {%- if incremental %}
-    inner join bounds
-        on clicks.click_date between bounds.first_date and bounds.last_date
+    select touches.*
+    from {{ ref('int_attribution_touches') }} as touches
+    {%- if adx.builds_touched_days() %}
+    where {{ adx.is_touched('attribution', 'touches.conversion_date') }}
     {%- endif %}
-    where clicks.has_consent
-        and not clicks.is_givt
-        and clicks.user_id is not null
+
+),
+
+rules as (
+
+    select
+        touches.*,
+        models.model,
+        {{ adx.as_text('null') }} as weights_version,
+        -- Weights of one conversion mean something only next to each other. Time decay counts from
+        -- the newest touch: however old all of them are, they do not vanish together.
+        case
+            when models.model = 'last_touch' then case when touches.last_touch_rank = 1 then 1 else 0 end
+            when models.model = 'first_touch' then case when touches.touch_position = 1 then 1 else 0 end
+            when models.model = 'linear' or touches.touch_count = 1 then 1
+            when models.model = 'time_decay' then cast(round(1000000000 * power(
+                cast(0.5 as {{ adx.type_double() }}),
+                cast(touches.micros_to_conversion - min(touches.micros_to_conversion) over (
+                    partition by touches.conversion_event_id, models.model
+                ) as {{ adx.type_double() }}) / {{ half_life_micros }}
+            )) as bigint)
+            -- Position based: 40 % for the first, 40 % for the last, 20 % in equal parts between.
+            when touches.touch_count = 2 then 1
+            when touches.touch_position in (1, touches.touch_count) then 2 * (touches.touch_count - 2)
+            else 1
+        end as weight
+    from touches
+    cross join (
+        {%- for model in ['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'] %}
+        select {{ adx.as_text("'" ~ model ~ "'") }} as model{% if not loop.last %} union all{% endif %}
+        {%- endfor %}
+    ) as models
+
+),
+
+versions as (
+
+    select
+        weights.advertiser_id,
+        weights.model,
+        weights.window_start,
+        weights.window_end,
+        max(weights.version) as version
+    from {{ ref('stg_attribution_weights') }} as weights
+    group by weights.advertiser_id, weights.model, weights.window_start, weights.window_end
+
+),
+
+data_driven as (
+
+    select
+        touches.*,
+        versions.model,
+        versions.version as weights_version,
+        coalesce(weights.weight, 0) as known_weight,
+        sum(coalesce(weights.weight, 0)) over (
+            partition by touches.conversion_event_id, versions.model
+        ) as known_weights
+    from touches
+    inner join versions
+        on touches.advertiser_id = versions.advertiser_id
+        and touches.conversion_date >= versions.window_start
+        and touches.conversion_date < versions.window_end
+    left join {{ ref('stg_attribution_weights') }} as weights
+        on versions.advertiser_id = weights.advertiser_id
+        and versions.model = weights.model
+        and versions.window_start = weights.window_start
+        and versions.window_end = weights.window_end
+        and versions.version = weights.version
+        and touches.campaign_id = weights.campaign_id
+
+),
+
+{%- set columns = [
+    'conversion_event_id', 'touch_event_id', 'touch_type', 'touched_at', 'micros_to_conversion',
+    'touch_position', 'touch_count', 'impression_key', 'campaign_id', 'creative_id',
+    'advertiser_id', 'order_id', 'conversion_type', 'converted_at', 'value_micros',
+    'value_currency', 'revenue_micros', 'currency', 'load_id', 'conversion_date', 'model',
+    'weights_version',
+] %}
+
+weighted as (
+
+    select
+        {%- for column in columns %}
+        rules.{{ column }},
+        {%- endfor %}
+        rules.weight
+    from rules
+    where rules.weight > 0
     union all
     select
-        {{ adx.as_text("'view'") }} as touch_type,
-        impressions.rendered_event_id as touch_event_id,
-        impressions.rendered_at as touched_at,
-        impressions.impression_key,
-        impressions.campaign_id,
-        impressions.creative_id,
-        impressions.user_id,
-        impressions.advertiser_id,
-        impressions.load_id
-    from {{ ref('fct_impressions') }} as impressions
-    {%- if incremental %}
-    inner join bounds
-        on impressions.impression_date between {{ adx.add_days('bounds.first_date', -lookback) }}
-            and {{ adx.add_days('bounds.last_date', lookback) }}
-    {%- endif %}
-    where impressions.rendered_at is not null
-        and impressions.has_consent
-        and not impressions.is_givt
-        and impressions.user_id is not null
+        {%- for column in columns %}
+        data_driven.{{ column }},
+        {%- endfor %}
+        -- A path of campaigns that the training did not know, or found to be worth nothing.
+        case when data_driven.known_weights = 0 then 1 else data_driven.known_weight end as weight
+    from data_driven
+    where data_driven.known_weight > 0
+        or data_driven.known_weights = 0
 
 ),
 
--- Both edges of a window are inside it. A click beats every view; then the latest touch, and the
--- highest event id among touches of one microsecond.
+totals as (
+
+    select
+        weighted.*,
+        {{ adx.as_bigint('sum(weighted.weight) over (partition by weighted.conversion_event_id, weighted.model)') }} as weights
+    from weighted
+
+),
+
+wholes as (
+
+    select
+        weighted.*,
+        {%- for name, amount in amounts %}
+        {{ adx.whole_share(amount, 'weighted.weight', 'weighted.weights') }} as {{ name }}_whole{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from totals as weighted
+
+),
+
 ranked as (
 
     select
-        conversions.event_id as conversion_event_id,
-        conversions.order_id,
-        conversions.conversion_type,
-        conversions.advertiser_id,
-        conversions.converted_at,
-        conversions.value_micros,
-        conversions.value_currency,
-        conversions.revenue_micros,
-        conversions.currency,
-        conversions.conversion_date,
-        touches.touch_type,
-        touches.touch_event_id,
-        touches.touched_at,
-        touches.impression_key,
-        touches.campaign_id,
-        touches.creative_id,
-        greatest(conversions.load_id, touches.load_id) as load_id,
+        weighted.*,
+        {%- for name, amount in amounts %}
+        {{ adx.as_bigint('sum(weighted.' ~ name ~ '_whole) over (partition by weighted.conversion_event_id, weighted.model)') }} as {{ name }}_wholes,
+        -- Equal remainders: the newer touch first.
         row_number() over (
-            partition by conversions.event_id
+            partition by weighted.conversion_event_id, weighted.model
             order by
-                case touches.touch_type when 'click' then 0 else 1 end,
-                touches.touched_at desc,
-                touches.touch_event_id desc
-        ) as touch_rank
-    from conversions
-    inner join touches
-        on conversions.user_id = touches.user_id
-        and conversions.advertiser_id = touches.advertiser_id
-        and touches.touched_at <= conversions.converted_at
-    where touches.touched_at >= {{ adx.add_time(
-        'conversions.converted_at',
-        "-1 * case touches.touch_type when 'click' then conversions.click_lookback_hours else conversions.view_lookback_hours end",
-        'hour'
-    ) }}
+                coalesce({{ adx.share_remainder(amount, 'weighted.weight', 'weighted.weights', 'weighted.' ~ name ~ '_whole') }}, 0) desc nulls last,
+                weighted.touch_position desc nulls last
+        ) as {{ name }}_rank{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from wholes as weighted
 
 )
 
 select
-    ranked.conversion_event_id,
-    {{ adx.as_text("'last_touch'") }} as model,
-    ranked.touch_event_id,
-    ranked.touch_type,
-    ranked.touched_at,
-    ranked.impression_key,
-    ranked.campaign_id,
-    ranked.creative_id,
-    ranked.advertiser_id,
-    ranked.order_id,
-    ranked.conversion_type,
-    ranked.converted_at,
-    {{ adx.micros_between('ranked.touched_at', 'ranked.converted_at') }} as micros_to_conversion,
-    cast(1 as decimal(9, 8)) as credit,
-    ranked.value_micros as credited_value_micros,
-    ranked.value_currency,
-    ranked.revenue_micros as credited_revenue_micros,
-    ranked.currency,
-    ranked.load_id,
-    ranked.conversion_date
-from ranked
-where ranked.touch_rank = 1
+    weighted.conversion_event_id,
+    weighted.model,
+    weighted.touch_event_id,
+    weighted.touch_type,
+    weighted.touched_at,
+    weighted.touch_position,
+    weighted.touch_count,
+    weighted.impression_key,
+    weighted.campaign_id,
+    weighted.creative_id,
+    weighted.advertiser_id,
+    weighted.order_id,
+    weighted.conversion_type,
+    weighted.converted_at,
+    weighted.micros_to_conversion,
+    {#- A whole number of 10^-8: exact in decimals. #}
+    cast({{ adx.share('100000000', 'weighted.credit_whole', 'weighted.credit_wholes', 'weighted.credit_rank') }} * cast(0.00000001 as decimal(8, 8)) as decimal(9, 8)) as credit,
+    {{ adx.share('weighted.value_micros', 'weighted.value_whole', 'weighted.value_wholes', 'weighted.value_rank') }} as credited_value_micros,
+    weighted.value_currency,
+    {{ adx.share('weighted.revenue_micros', 'weighted.revenue_whole', 'weighted.revenue_wholes', 'weighted.revenue_rank') }} as credited_revenue_micros,
+    weighted.currency,
+    weighted.weights_version,
+    weighted.load_id,
+    weighted.conversion_date
+from ranked as weighted

@@ -114,14 +114,9 @@ decisions as (
 
 ),
 
-notices as (
+notices as {{ adx.read_twice() }}(
 
-    select
-        notices.*,
-        row_number() over (
-            partition by {{ adx.bid_key_columns('notices') }}, notices.notice_type
-            order by notices.event_time, notices.kafka_timestamp, notices.event_id
-        ) as notice_rank
+    select notices.*
     from {{ ref('int_bid_notices_deduped') }} as notices
     {%- if incremental %}
     inner join touched_requests
@@ -131,6 +126,11 @@ notices as (
     {%- endif %}
 
 ),
+
+{{ adx.first_rows(
+    'notices', adx.bid_key() + ['notice_type'],
+    'notices.event_time, notices.kafka_timestamp, notices.event_id'
+) }},
 
 outcomes as (
 
@@ -146,8 +146,7 @@ outcomes as (
         {{ adx.value_where('notices.loss_reason', "notices.notice_type = 'loss'") }} as loss_reason,
         max(notices.min_to_win_cpm_micros) as min_to_win_cpm_micros,
         max(notices.load_id) as load_id
-    from notices
-    where notices.notice_rank = 1
+    from notices_first as notices
     group by {{ adx.bid_key_columns('notices') }}
 
 )

@@ -4,14 +4,18 @@ with versions as (
         campaigns.*,
         row_number() over (
             partition by campaigns.campaign_id
-            order by campaigns.dbt_valid_from, campaigns.dbt_scd_id
-        ) as version_number
-    from {{ ref('campaigns_snapshot') }} as campaigns
+            order by campaigns.updated_at
+        ) as version_number,
+        lead(campaigns.updated_at) over (
+            partition by campaigns.campaign_id
+            order by campaigns.updated_at
+        ) as replaced_at
+    from {{ ref('int_campaign_versions') }} as campaigns
 
 )
 
 -- What is known first about a campaign holds for all time before: events older than the first
--- snapshot still find their campaign.
+-- version still find their campaign.
 select
     versions.campaign_id,
     versions.advertiser_id,
@@ -24,8 +28,8 @@ select
     cast(versions.version_number as integer) as version_number,
     case
         when versions.version_number = 1 then cast('1900-01-01 00:00:00' as timestamp)
-        else cast(versions.dbt_valid_from as timestamp)
+        else versions.updated_at
     end as valid_from,
-    cast(versions.dbt_valid_to as timestamp) as valid_to,
-    versions.dbt_valid_to is null as is_current
+    versions.replaced_at as valid_to,
+    versions.replaced_at is null as is_current
 from versions

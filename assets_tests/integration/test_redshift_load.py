@@ -1,0 +1,458 @@
+"""Loads over the wire: real driver, real S3, and PostgreSQL in the shape of Redshift.
+
+What that shows and what it does not is in docs/redshift.md.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSelector
+
+from adx_platform.contracts.columns import Column
+from adx_platform.contracts.streams import STREAMS
+from adx_platform.faultpoints import VARIABLE
+from adx_platform.lake.storage import LakeStorage
+from adx_platform.settings import Settings, load_settings
+from adx_platform.warehouse import redshift_connection, redshift_schema
+from adx_platform.warehouse.base import LoadBatch, LoadRange, StaleLoadError, WarehouseError
+from adx_platform.warehouse.projection import project
+from adx_platform.warehouse.redshift_connection import RedshiftConflictError, connect
+from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
+from adx_platform.warehouse.tables import ALL_TABLES, Table
+from assets_tests.servers.redshift_shaped import Cluster
+from assets_tests.servers.seaweedfs import SeaweedFS
+
+pytestmark = [pytest.mark.postgres, pytest.mark.s3]
+
+STREAM = "clicks_conversions"
+TOPIC_ID = "topic-a"
+START = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def events(offsets: range, revision: int = 0, **given: Any) -> pl.DataFrame:
+    rows = [
+        {
+            "topic_id": TOPIC_ID,
+            "partition": 0,
+            "offset": offset,
+            "kafka_timestamp": START + timedelta(seconds=offset),
+            "revision": revision,
+            "disposition": "accepted",
+            "record_type": "click",
+            "event_id": f"e-{offset}",
+            "event_time": START + timedelta(seconds=offset),
+            "event_date": START.date(),
+            **given,
+        }
+        for offset in offsets
+    ]
+    return pl.DataFrame(rows, schema=STREAMS[STREAM].events_schema)
+
+
+def batch(start: int, end: int, **kwargs: Any) -> LoadBatch:
+    given = {"forward": (LoadRange(TOPIC_ID, 0, start, end),), **kwargs}
+    return LoadBatch(STREAM, 5, project(STREAM, events(range(start, end))), **given)
+
+
+def restatement(start: int, end: int) -> LoadBatch:
+    frames = project(STREAM, events(range(start, end), revision=1))
+    return LoadBatch(STREAM, 6, frames, replaced=(LoadRange(TOPIC_ID, 0, start, end, revision=1),))
+
+
+def offsets(cluster: Cluster) -> list[tuple[int, int]]:
+    return cluster.execute("select kafka_offset, revision from raw.clicks order by 1")
+
+
+def left_behind(settings: Settings) -> list[str]:
+    """Files of loads in the store."""
+    storage = LakeStorage.at(f"{settings.lake_uri}/load", settings.lake)
+    found = DeltaStorageHandler(storage.uri, dict(storage.options)).get_file_info_selector(
+        FileSelector("", recursive=True, allow_not_found=True)
+    )
+    # SeaweedFS shows a folder that was emptied as a file without a name.
+    return [file.path for file in found if file.is_file and file.path]
+
+
+@pytest.fixture
+def settings(redshift_cluster: Cluster, seaweedfs: SeaweedFS, tmp_path: Path) -> Settings:
+    return load_settings(
+        home=tmp_path,
+        lake=seaweedfs.settings(tmp_path.name),
+        warehouse=redshift_cluster.settings(),
+    )
+
+
+@pytest.fixture
+def warehouse(settings: Settings) -> Iterator[RedshiftWarehouse]:
+    with RedshiftWarehouse.from_settings(settings) as opened:
+        opened.ensure_schema()
+        yield opened
+
+
+def test_the_schema_is_as_defined_and_made_once(
+    warehouse: RedshiftWarehouse, redshift_cluster: Cluster
+) -> None:
+    before = len(redshift_cluster.wire.log.statements)
+    warehouse.ensure_schema()
+    assert len(redshift_cluster.wire.log.statements) == before + 1, "looking is one query"
+    found = redshift_cluster.execute(
+        "select table_schema || '.' || table_name, "
+        "array_agg(column_name::text order by ordinal_position) from information_schema.columns "
+        "where table_schema in ('raw', 'control', 'reference') group by 1"
+    )
+    assert dict(found) == {
+        redshift_schema.LOCK_TABLE: ["note"],
+        **{table.qualified_name: [c.name for c in table.columns] for table in ALL_TABLES},
+    }
+
+
+def test_a_load_moves_rows_and_cursor_together(
+    warehouse: RedshiftWarehouse, redshift_cluster: Cluster, settings: Settings
+) -> None:
+    receipt = warehouse.load(batch(10, 13))
+    assert receipt.load_id == 1
+    assert receipt.inserted == {"clicks": 3, "conversions": 0, "rejects": 0, "gaps": 0}
+    assert receipt.removed == {}
+    assert warehouse.cursors(STREAM) == {(TOPIC_ID, 0): 13}
+    assert warehouse.cursors("ad_impressions") == {}
+    assert warehouse.load(batch(13, 15)).load_id == 2
+    assert [offset for offset, _ in offsets(redshift_cluster)] == [10, 11, 12, 13, 14]
+    assert redshift_cluster.execute("select distinct load_id from raw.clicks order by 1") == [
+        (1,),
+        (2,),
+    ]
+    loads = warehouse.query("select load_id, stream, lake_version, row_count from control.loads")
+    assert loads.sort("load_id").rows() == [(1, STREAM, 5, 3), (2, STREAM, 5, 2)]
+    ranges = warehouse.query(
+        "select load_id, start_offset, end_offset, kind, revision from control.load_ranges"
+    )
+    assert ranges.sort("load_id").rows() == [(1, 10, 13, "forward", 0), (2, 13, 15, "forward", 0)]
+    assert left_behind(settings) == []
+
+
+def test_every_value_arrives_as_it_was(warehouse: RedshiftWarehouse) -> None:
+    at = datetime(2026, 3, 29, 1, 0, 0, 123456, tzinfo=UTC)
+    nasty = "a\tb\nc\\d'e\"f\\N|ü€😀"
+    frame = events(
+        range(1),
+        event_time=at,
+        event_date=at.date(),
+        landing_page=nasty,
+        has_consent=True,
+        is_givt=None,
+        lateness_seconds=-(2**31),
+        user_id=None,
+    )
+    warehouse.load(LoadBatch(STREAM, 0, project(STREAM, frame)))
+    row = warehouse.query(
+        "select event_time, event_date, landing_page, has_consent, is_givt, lateness_seconds, "
+        "user_id, load_id from raw.clicks"
+    )
+    assert row.rows() == [
+        (at.replace(tzinfo=None), at.date(), nasty, True, None, -(2**31), None, 1)
+    ]
+    assert row.schema["event_time"] == pl.Datetime("us")
+    (loaded_at,) = warehouse.query("select loaded_at from control.loads").row(0)
+    assert abs(loaded_at - datetime.now(UTC).replace(tzinfo=None)).total_seconds() < 60
+
+
+@pytest.mark.parametrize("start", [2, 4])
+def test_a_stale_batch_changes_nothing(
+    warehouse: RedshiftWarehouse, redshift_cluster: Cluster, start: int
+) -> None:
+    warehouse.load(batch(0, 3))
+    with pytest.raises(StaleLoadError, match=f"starts at offset {start}, the warehouse is at 3"):
+        warehouse.load(batch(start, 6))
+    with pytest.raises(StaleLoadError, match="offsets 1 to 4 are not loaded yet"):
+        warehouse.load(restatement(1, 4))
+    assert offsets(redshift_cluster) == [(0, 0), (1, 0), (2, 0)]
+    assert warehouse.load(batch(3, 6)).load_id == 2
+
+
+def test_a_replaced_range_is_noted_row_by_row(
+    warehouse: RedshiftWarehouse, redshift_cluster: Cluster
+) -> None:
+    warehouse.load(batch(0, 5))
+    receipt = warehouse.load(restatement(1, 3))
+    assert receipt.removed == {"clicks": 2, "conversions": 0, "rejects": 0, "gaps": 0}
+    assert offsets(redshift_cluster) == [(0, 0), (1, 1), (2, 1), (3, 0), (4, 0)]
+    removed = redshift_cluster.execute(
+        "select load_id, table_name, event_id, event_date, imp_id from control.removed_rows "
+        "order by event_id"
+    )
+    assert removed == [
+        (2, "clicks", "e-1", START.date(), None),
+        (2, "clicks", "e-2", START.date(), None),
+    ]
+    assert warehouse.applied_restatements(STREAM) == [LoadRange(TOPIC_ID, 0, 1, 3, revision=1)]
+    assert warehouse.cursors(STREAM) == {(TOPIC_ID, 0): 5}
+
+
+def test_text_that_is_too_long_fails_the_load_whole(
+    warehouse: RedshiftWarehouse, redshift_cluster: Cluster, settings: Settings
+) -> None:
+    warehouse.load(batch(0, 3))
+    # 513 characters, of two bytes each: Redshift counts bytes.
+    frames = project(STREAM, events(range(3, 6), click_id="ü" * 513))
+    with pytest.raises(WarehouseError, match="length of the data column click_id is longer"):
+        warehouse.load(LoadBatch(STREAM, 5, frames, forward=(LoadRange(TOPIC_ID, 0, 3, 6),)))
+    assert offsets(redshift_cluster) == [(0, 0), (1, 0), (2, 0)]
+    assert warehouse.latest_load() == 1
+    assert left_behind(settings) == []
+
+
+def test_reference_tables_are_replaced_when_their_content_changes(
+    warehouse: RedshiftWarehouse,
+) -> None:
+    rates = pl.DataFrame(
+        {
+            "rate_date": [date(2026, 3, 2)] * 2,
+            "from_currency": ["EUR", "JPY"],
+            "to_currency": ["USD", "USD"],
+            "rate": [Decimal("1.08765432"), Decimal("0.00654321")],
+        },
+        schema_overrides={"rate": pl.Decimal(18, 8)},
+    )
+    columns = next(t for t in ALL_TABLES if t.qualified_name == "reference.fx_rates").frame_schema
+    rates = rates.rename(dict(zip(rates.columns, columns.names(), strict=True)))
+    assert warehouse.load_reference("fx_rates", rates, version="v1")
+    assert not warehouse.load_reference("fx_rates", rates, version="v1")
+    found = warehouse.query("select * from reference.fx_rates order by 2")
+    assert found.rows() == rates.rows()
+    assert warehouse.load_reference("fx_rates", rates.head(1), version="v2")
+    assert warehouse.load_reference("fx_rates", rates.head(0), version="v2", force=True)
+    assert warehouse.query("select * from reference.fx_rates").is_empty()
+    books = warehouse.query("select table_name, version, row_count from control.reference_loads")
+    assert books.rows() == [("fx_rates", "v2", 0)]
+    with pytest.raises(WarehouseError, match="no reference table 'rates'"):
+        warehouse.load_reference("rates", rates, version="v1")
+
+
+def test_a_build_is_recorded_once(warehouse: RedshiftWarehouse) -> None:
+    warehouse.load(batch(0, 3))
+    warehouse.record_build("b1", 1)
+    warehouse.record_build("b1", 1)
+    assert warehouse.completed_load() == 1
+    with pytest.raises(WarehouseError, match="cannot include load 2: the latest load is 1"):
+        warehouse.record_build("b2", 2)
+    with pytest.raises(WarehouseError, match="already recorded with loads up to 1, not 0"):
+        warehouse.record_build("b1", 0)
+
+
+def conflicts(cluster: Cluster, words: str, times: int) -> list[str]:
+    """Let the first ``times`` statements with ``words`` fail as error 1023; those that did."""
+    failed: list[str] = []
+
+    def refusal(sql: str) -> str | None:
+        if words in sql and len(failed) < times:
+            failed.append(sql)
+            return "Serializable isolation violation on table - 1, transactions forming the cycle"
+        return None
+
+    cluster.wire.refusal = refusal
+    return failed
+
+
+@pytest.mark.parametrize("words", ["COPY ", "INSERT INTO raw.", "COMMIT"])
+def test_a_conflict_is_tried_again_and_loads_once(
+    warehouse: RedshiftWarehouse,
+    redshift_cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+) -> None:
+    monkeypatch.setattr(redshift_connection, "_FIRST_PAUSE_SECONDS", 0.01)
+    failed = conflicts(redshift_cluster, words, times=3)
+    assert warehouse.load(batch(0, 3)).load_id == 1
+    assert len(failed) == 3
+    assert offsets(redshift_cluster) == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_conflicts_without_end_are_told_and_change_nothing(
+    warehouse: RedshiftWarehouse,
+    redshift_cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redshift_connection, "_FIRST_PAUSE_SECONDS", 0.01)
+    failed = conflicts(redshift_cluster, "COMMIT", times=100)
+    with pytest.raises(RedshiftConflictError, match=r"1023: Serializable.*run again"):
+        warehouse.load(batch(0, 3))
+    assert len(failed) == redshift_connection.CONFLICT_ATTEMPTS
+    redshift_cluster.wire.refusal = lambda sql: None
+    assert offsets(redshift_cluster) == []
+    assert warehouse.load(batch(0, 3)).load_id == 1
+
+
+def test_a_conflict_of_the_server_itself_is_one(
+    warehouse: RedshiftWarehouse, settings: Settings
+) -> None:
+    """The classical write skew, as the server's own serializable isolation finds it."""
+    one, other = connect(settings.warehouse), connect(settings.warehouse)
+    try:
+        with one.transaction():
+            one.rows("select count(*) from control.builds")
+            one.execute("insert into control.loads values (1, 's', 0, getdate(), 0)")
+            with other.transaction():
+                other.rows("select count(*) from control.loads")
+                other.execute("insert into control.builds values ('b', 1, getdate())")
+            with pytest.raises(RedshiftConflictError, match="1023"):
+                one.execute("select count(*) from control.builds")
+            one.execute("ROLLBACK")
+            one.execute("BEGIN")
+    finally:
+        one.close()
+        other.close()
+
+
+def test_two_loaders_race_and_each_load_has_its_own_id(
+    settings: Settings, warehouse: RedshiftWarehouse, redshift_cluster: Cluster
+) -> None:
+    """Each range is offered twice, at once: one of the two wins, and nothing is doubled."""
+    outcomes: list[str] = []
+    barrier = threading.Barrier(2)
+
+    def loader() -> None:
+        with RedshiftWarehouse.from_settings(settings) as own:
+            for start in range(0, 40, 5):
+                barrier.wait(timeout=60)
+                try:
+                    own.load(batch(start, start + 5))
+                except StaleLoadError:
+                    outcomes.append("stale")
+                else:
+                    outcomes.append("loaded")
+
+    threads = [threading.Thread(target=loader) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert sorted(outcomes) == ["loaded"] * 8 + ["stale"] * 8
+    assert [offset for offset, _ in offsets(redshift_cluster)] == list(range(40))
+    assert redshift_cluster.execute("select load_id from control.loads order by 1") == [
+        (number,) for number in range(1, 9)
+    ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+@pytest.mark.parametrize(
+    ("kill_at", "loaded"),
+    [("load.files_written", 5), ("load.in_transaction", 5), ("load.after_commit", 9)],
+)
+def test_killed_and_started_again(
+    warehouse: RedshiftWarehouse,
+    redshift_cluster: Cluster,
+    settings: Settings,
+    kill_at: str,
+    loaded: int,
+) -> None:
+    warehouse.load(batch(0, 5))
+    section = settings.warehouse
+    environment = {
+        "ADX_LAKE__URI": settings.lake_uri,
+        "ADX_LAKE__S3_ENDPOINT": settings.lake.s3_endpoint,
+        "ADX_LAKE__S3_ACCESS_KEY_ID": settings.lake.s3_access_key_id,
+        "ADX_LAKE__S3_SECRET_ACCESS_KEY": settings.lake.s3_secret_access_key.get_secret_value(),
+        "ADX_LAKE__S3_ALLOW_HTTP": "true",
+        **{
+            f"ADX_WAREHOUSE__{name.upper()}": str(getattr(section, name))
+            for name in ("engine", "host", "port", "database", "user", "sslmode", "iam_role")
+        },
+        "ADX_WAREHOUSE__PASSWORD": section.password.get_secret_value(),
+        VARIABLE: kill_at,
+    }
+    killed = subprocess.run(
+        [sys.executable, __file__],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [offset for offset, _ in offsets(redshift_cluster)] == list(range(loaded))
+    if loaded == 5:
+        warehouse.load(batch(5, 9))
+    else:
+        with pytest.raises(StaleLoadError, match="the warehouse is at 9"):
+            warehouse.load(batch(5, 9))
+    assert [offset for offset, _ in offsets(redshift_cluster)] == list(range(9))
+    assert warehouse.latest_load() == 2
+    # They are young: no load takes away what another may still be copying.
+    assert len(left_behind(settings)) == 2
+    with RedshiftWarehouse.from_settings(settings) as later:
+        later.leftover_age = timedelta(seconds=-60)
+        later.load(batch(9, 10))
+    assert left_behind(settings) == []
+
+
+def test_a_contract_that_grew_is_followed(
+    warehouse: RedshiftWarehouse, settings: Settings, redshift_cluster: Cluster
+) -> None:
+    old = Table(
+        "raw",
+        "clicks",
+        "",
+        (
+            Column("event_id", pl.String, ""),
+            Column("event_date", pl.Date, ""),
+            Column("load_id", pl.Int32, ""),
+            Column("partition_id", pl.Int32, ""),
+        ),
+    )
+    new = Table(
+        "raw",
+        "clicks",
+        "",
+        (
+            Column("event_id", pl.String, ""),
+            Column("event_date", pl.Date, ""),
+            Column("load_id", pl.Int32, ""),
+            Column("partition_id", pl.Int64, ""),
+            Column("reason", pl.String, ""),
+        ),
+    )
+    connection = warehouse.connection
+    connection.execute("DROP TABLE raw.clicks")
+    redshift_schema.migrate(connection, [old])
+    connection.execute("INSERT INTO raw.clicks VALUES ('e', '2026-03-02', 1, 7)")
+    connection.execute("CREATE VIEW raw.over AS SELECT partition_id FROM raw.clicks")
+    assert not redshift_schema.schema_is_current(connection, [new])
+    redshift_schema.migrate(connection, [new])
+    assert redshift_schema.schema_is_current(connection, [new])
+    assert redshift_cluster.execute("select event_id, partition_id, reason from raw.clicks") == [
+        ("e", 7, None)
+    ]
+    wrong = Table("raw", "clicks", "", (Column("event_id", pl.Int64, ""),))
+    with pytest.raises(WarehouseError, match="is no widening"):
+        redshift_schema.migrate(connection, [wrong])
+
+
+# The driver leaves its socket open when it is not let in.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_refused_connection_is_told_without_the_password(settings: Settings) -> None:
+    section = settings.warehouse.model_copy(update={"user": "nobody-there"})
+    with pytest.raises(WarehouseError, match="does not take the connection") as told:
+        connect(section)
+    assert settings.warehouse.password is not None
+    assert settings.warehouse.password.get_secret_value() not in str(told.value)
+    del told
+    gc.collect()
+
+
+if __name__ == "__main__":
+    with RedshiftWarehouse.from_settings(load_settings()) as own_warehouse:
+        own_warehouse.load(batch(5, 9))
