@@ -188,6 +188,11 @@ class WarehouseSettings(Section):
     engine: Literal["duckdb", "redshift", "hive"] = "duckdb"
     duckdb_path: Path | None = Field(None, description="absent: <home>/warehouse/adx.duckdb")
     published_dir: Path | None = Field(None, description="absent: <home>/published")
+    copies_dir: Path | None = Field(
+        None,
+        description="Hive: folder of the copies, seen under the same path by HiveServer2; "
+        "absent: <home>/warehouse/hive",
+    )
     host: str | None = None
     port: int | None = None
     database: str = "dev"

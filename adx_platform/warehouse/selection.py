@@ -12,6 +12,7 @@ from adx_platform.settings import Settings
 from adx_platform.warehouse import publish, redshift_publish
 from adx_platform.warehouse.base import PublishReport, Warehouse, WarehouseError
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.hive_engine import HiveWarehouse
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
 
 _Choice = TypeVar("_Choice")
@@ -19,6 +20,7 @@ _Choice = TypeVar("_Choice")
 OPENING: dict[str, Callable[[Settings, float], Warehouse]] = {
     "duckdb": DuckDBWarehouse.from_settings,
     "redshift": RedshiftWarehouse.from_settings,
+    "hive": HiveWarehouse.from_settings,
 }
 """Engine -> what opens it; the number says for how many seconds to wait for another process."""
 

@@ -1,0 +1,162 @@
+"""The metastore behind a HiveServer2: created tables, and locations brought to a version.
+
+Belongs here: the connection (PyHive) and what is sent over it. Does not belong here: the text of
+the statements (``hive_sql``), copies and versions (``hive_store``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from adx_platform import faultpoints
+from adx_platform.warehouse import hive_sql
+from adx_platform.warehouse.base import WarehouseError
+from adx_platform.warehouse.hive_store import WHOLE, HiveStore, Slots, Version
+from adx_platform.warehouse.tables import ALL_TABLES, Table
+from adx_platform.warehouse.types import sql_type
+
+_PARAMETER = re.compile(r"\$(\w+)")
+_LAST = "control.loads"
+
+
+class HiveCatalog:
+    """One session on a HiveServer2."""
+
+    def __init__(self, host: str, port: int, user: str, password: str | None = None) -> None:
+        """Connect: without a password unauthenticated (NONE), else with it (LDAP).
+
+        Raises:
+            WarehouseError: PyHive is not installed, or the server does not answer.
+        """
+        try:
+            hive = importlib.import_module("pyhive.hive")
+            transport = importlib.import_module("thrift.transport.TTransport")
+        except ImportError as error:
+            raise WarehouseError(
+                "the Hive engine needs PyHive: install the extra, adx-platform[spark]"
+            ) from error
+        try:
+            self._connection = hive.connect(
+                host,
+                port=port,
+                username=user,
+                password=password,
+                auth="NONE" if password is None else "LDAP",
+            )
+        except (transport.TTransportException, OSError) as error:
+            raise WarehouseError(
+                f"no HiveServer2 answers at {host}:{port}: check ADX_WAREHOUSE__HOST, "
+                f"ADX_WAREHOUSE__PORT and the user ({error})"
+            ) from error
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows, none for DDL.
+
+        Raises:
+            WarehouseError: the server refused it.
+        """
+        return self._run(sql, None)[1]
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None) -> pl.DataFrame:
+        """Rows of a query whose parameters are written ``$name``."""
+        text = sql
+        if parameters:
+            text = _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+        names, rows, dates = self._run(text, dict(parameters) if parameters else None)
+        frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        # PyHive makes times of timestamps, and leaves dates as text.
+        return frame.with_columns(pl.col(dates).cast(pl.String).str.to_date())
+
+    def create(self, store: HiveStore) -> None:
+        """Create missing schemas, tables and columns.
+
+        Raises:
+            WarehouseError: a column has another type than the contract's.
+        """
+        for schema in sorted({table.schema for table in ALL_TABLES}):
+            self.run(hive_sql.create_schema(schema))
+        existing = {
+            f"{schema}.{row[1]}"
+            for schema in sorted({table.schema for table in ALL_TABLES})
+            for row in self.run(f"SHOW TABLES IN {schema}")
+        }
+        for table in ALL_TABLES:
+            if table.qualified_name in existing:
+                self._add_missing(table)
+            else:
+                self.run(hive_sql.create_table(table, store.uri("empty")))
+
+    def applied(self) -> int:
+        """The version that the metastore shows wholly; 0 if there was none."""
+        rows = self.run(f"SHOW TBLPROPERTIES {_LAST}")
+        return next((int(r[1]) for r in rows if r[0] == hive_sql.APPLIED_PROPERTY), 0)
+
+    def bring_to(self, store: HiveStore, shown: Version, wanted: Version) -> None:
+        """Swap every location in which ``wanted`` differs from ``shown``.
+
+        May be broken off anywhere and done again: setting a location twice changes nothing. Raw
+        rows come first and ``control.loads`` last: a load is listed only when its rows are there.
+        """
+        changed: Slots = {
+            key: copy for key, copy in wanted.slots.items() if shown.slots.get(key) != copy
+        }
+        for name, hour in sorted(changed, key=_order):
+            location = store.uri(changed[name, hour].folder)
+            if hour != WHOLE and (name, hour) not in shown.slots:
+                self.run(hive_sql.add_partition(name, hour, location))
+            self.run(hive_sql.set_location(name, hour, location))
+            faultpoints.reach("hive.between_swaps")
+        self.run(hive_sql.set_applied(wanted.number))
+
+    def _add_missing(self, table: Table) -> None:
+        found: dict[str, str] = {}
+        for name, kind, *_ in self.run(f"DESCRIBE {table.qualified_name}"):
+            found.setdefault(str(name), str(kind).upper())
+        missing = [c.name for c in table.columns if c.name not in found]
+        wrong = [
+            f"{c.name} is {found[c.name]}, not {sql_type(c, 'spark')}"
+            for c in table.columns
+            if c.name in found and found[c.name] != sql_type(c, "spark")
+        ]
+        if wrong:
+            raise WarehouseError(
+                f"{table.qualified_name} does not fit its contract: {'; '.join(wrong)}; "
+                "drop the tables and load into a new folder"
+            )
+        if missing:
+            self.run(hive_sql.add_columns(table, missing))
+
+    def _run(
+        self, sql: str, parameters: dict[str, Any] | None
+    ) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
+        refused = importlib.import_module("pyhive.exc").Error
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(sql, parameters)
+            if cursor.description is None:
+                return [], [], []
+            # Hive itself calls a column table.column.
+            names = [str(column[0]).rpartition(".")[2] for column in cursor.description]
+            kinds = [column[1] for column in cursor.description]
+            dates = [name for name, kind in zip(names, kinds, strict=True) if kind == "DATE_TYPE"]
+            return names, list(cursor.fetchall()), dates
+        except refused as error:
+            reason = str(error)[:500]
+            raise WarehouseError(f"HiveServer2 refused {sql[:200]!r}: {reason}") from error
+        finally:
+            cursor.close()
+
+
+def _order(key: tuple[str, str]) -> tuple[int, str, str]:
+    name, hour = key
+    rank = 2 if name == _LAST else int(name.startswith("control."))
+    return rank, name, hour

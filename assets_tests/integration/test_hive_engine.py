@@ -1,0 +1,224 @@
+"""The Hive engine over HiveServer2's protocol and a real metastore (Spark's Thrift Server)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adx_platform import faultpoints
+from adx_platform.warehouse.base import (
+    LoadBatch,
+    LoadRange,
+    StaleLoadError,
+    WarehouseBusyError,
+    WarehouseError,
+)
+from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.hive_catalog import HiveCatalog
+from adx_platform.warehouse.hive_engine import HiveWarehouse
+from adx_platform.warehouse.hive_store import HiveStore
+from adx_platform.warehouse.projection import project
+from adx_platform.warehouse.tables import ALL_TABLES, RAW_TABLES
+from assets_tests.servers.ports import free_port
+from assets_tests.servers.spark_thrift import missing, spark_thrift
+from assets_tests.unit.warehouse.conftest import event_rows
+
+pytestmark = [pytest.mark.java, pytest.mark.slow]
+STREAM = "clicks_conversions"
+TOPIC_ID = "topic-a"
+HOUR = 3600
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    reason = missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with spark_thrift(tmp_path_factory.mktemp("thrift"), free_port()) as number:
+        yield number
+
+
+@pytest.fixture
+def store_dir(tmp_path: Path, port: int) -> Path:
+    """An empty warehouse: the tables of the test before are dropped from the metastore."""
+    catalog = HiveCatalog("127.0.0.1", port, "adx")
+    for schema in ("raw", "control", "reference"):
+        catalog.run(f"DROP DATABASE IF EXISTS {schema} CASCADE")
+    catalog.close()
+    return tmp_path / f"copies {uuid.uuid4().hex[:4]}"
+
+
+def opened(folder: Path, port: int) -> HiveWarehouse:
+    return HiveWarehouse(HiveStore(folder), HiveCatalog("127.0.0.1", port, "adx"))
+
+
+def events(*offsets: int, revision: int = 0) -> pl.DataFrame:
+    """An offset is a second: 3600 of them are an hour."""
+    rows = [
+        {"offset": offset, "revision": revision, "event_id": f"r{revision}-{offset}"}
+        for offset in offsets
+    ]
+    return event_rows(STREAM, rows)
+
+
+def batch(start: int, end: int, *offsets: int) -> LoadBatch:
+    frames = project(STREAM, events(*offsets))
+    return LoadBatch(STREAM, 5, frames, forward=(LoadRange(TOPIC_ID, 0, start, end),))
+
+
+def restating(start: int, end: int, *offsets: int) -> LoadBatch:
+    frames = project(STREAM, events(*offsets, revision=2))
+    return LoadBatch(STREAM, 6, frames, replaced=(LoadRange(TOPIC_ID, 0, start, end, 2),))
+
+
+def ids(warehouse: HiveWarehouse) -> list[str]:
+    rows = warehouse.query("SELECT event_id FROM raw.clicks ORDER BY kafka_offset, event_id")
+    return rows["event_id"].to_list()
+
+
+def killed_at(
+    point: str, folder: Path, port: int, work: Path, rows: pl.DataFrame, *span: int
+) -> None:
+    path = work / "events.parquet"
+    rows.write_parquet(path)
+    arguments = [str(folder), str(port), str(path), *map(str, span)]
+    done = subprocess.run(
+        [sys.executable, "-m", "assets_tests.integration.hive_writer", *arguments],
+        env={**os.environ, faultpoints.VARIABLE: point},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+
+
+def test_rows_are_those_of_duckdb(store_dir: Path, port: int, tmp_path: Path) -> None:
+    loads = [
+        batch(0, 2 * HOUR, 1, 2, HOUR + 5),
+        batch(2 * HOUR, 3 * HOUR, 2 * HOUR + 1),
+        restating(2, HOUR + 6, 2, HOUR + 5),
+    ]
+    with opened(store_dir, port) as hive, DuckDBWarehouse(tmp_path / "d.duckdb") as duck:
+        hive.ensure_schema()
+        hive.ensure_schema()
+        duck.ensure_schema()
+        for one in loads:
+            assert hive.load(one) == duck.load(one)
+        assert hive.cursors(STREAM) == duck.cursors(STREAM) == {(TOPIC_ID, 0): 3 * HOUR}
+        assert hive.applied_restatements(STREAM) == duck.applied_restatements(STREAM)
+        assert hive.latest_load() == duck.latest_load() == 3
+        for table in ALL_TABLES:
+            names = [c.name for c in table.columns if c.name != "loaded_at"]
+            sql = f"SELECT {', '.join(names)} FROM {table.qualified_name}"
+            theirs = sorted(duck.query(sql).rows(), key=repr)
+            assert sorted(hive.query(sql).rows(), key=repr) == theirs, table.name
+        assert len(hive.query("SELECT * FROM raw.clicks").rows()) == 4
+        hours = hive.query("SELECT DISTINCT partition_hour FROM raw.clicks ORDER BY 1")
+        assert hours["partition_hour"].to_list() == [f"2026-03-02-0{n}" for n in range(3)]
+
+
+def test_a_stale_batch_changes_nothing(store_dir: Path, port: int) -> None:
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(batch(0, 5, 1))
+        with pytest.raises(StaleLoadError, match="the warehouse is at 5"):
+            hive.load(batch(0, 5, 1))
+        with pytest.raises(StaleLoadError, match="not loaded yet"):
+            hive.load(restating(3, 9, 3))
+        with pytest.raises(WarehouseBusyError, match="another process"):
+            opened(store_dir, port)
+        assert ids(hive) == ["r0-1"]
+        assert hive.latest_load() == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "is_committed"),
+    [("load.in_transaction", False), ("hive.before_swaps", True), ("hive.between_swaps", True)],
+)
+def test_a_kill_loses_and_doubles_nothing(
+    store_dir: Path, port: int, tmp_path: Path, point: str, is_committed: bool
+) -> None:
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(batch(0, 2 * HOUR, 1, 2, HOUR + 5))
+    replacing = events(2, HOUR + 5, revision=2)
+    killed_at(point, store_dir, port, tmp_path, replacing, 2, HOUR + 6, 2)
+    old, new = ["r0-1", "r0-2", "r0-3605"], ["r0-1", "r2-2", "r2-3605"]
+    with opened(store_dir, port) as hive:
+        # Between the kill and the next writer a reader sees the old copy or the new one of an hour.
+        assert all(seen in pair for seen, *pair in zip(ids(hive), old, new, strict=True))
+        assert hive.latest_load() == (2 if is_committed else 1)
+        hive.ensure_schema()
+        assert ids(hive) == (new if is_committed else old)
+        if not is_committed:
+            hive.load(restating(2, HOUR + 6, 2, HOUR + 5))
+        assert ids(hive) == new
+        assert hive.load(batch(2 * HOUR, 3 * HOUR, 2 * HOUR)).load_id == 3
+        assert ids(hive) == [*new, "r0-7200"]
+        removed = hive.query("SELECT event_id FROM control.removed_rows ORDER BY 1")
+        assert removed["event_id"].to_list() == ["r0-2", "r0-3605"]
+
+
+def test_leftovers_are_swept_and_read_copies_are_not(store_dir: Path, port: int) -> None:
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(batch(0, 5, 1))
+        hive.load(batch(5, 9, 6))
+    store = HiveStore(store_dir)
+    store.write("raw.clicks", "2026-03-02-00", pl.DataFrame({"a": [1]}))
+    assert store.sweep(2) == 1
+    # clicks, cursors, loads and load_ranges of the first load.
+    assert store.sweep(2, kept_seconds=-60) == 4
+    store.close()
+    with opened(store_dir, port) as hive:
+        assert ids(hive) == ["r0-1", "r0-6"]
+
+
+def test_builds_and_references(store_dir: Path, port: int) -> None:
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(batch(0, 5, 1))
+        hive.record_build("b1", 1)
+        hive.record_build("b1", 1)
+        assert hive.completed_load() == 1
+        with pytest.raises(WarehouseError, match="already recorded"):
+            hive.record_build("b1", 0)
+        with pytest.raises(WarehouseError, match="the latest load is 1"):
+            hive.record_build("b2", 2)
+        table = next(t for t in ALL_TABLES if t.schema == "reference")
+        empty = pl.DataFrame(schema=table.frame_schema)
+        assert hive.load_reference(table.name, empty, version="v1")
+        assert not hive.load_reference(table.name, empty, version="v1")
+        assert hive.load_reference(table.name, empty, version="v1", force=True)
+        rows = hive.query(
+            "SELECT version, row_count FROM control.reference_loads WHERE table_name = $name",
+            {"name": table.name},
+        )
+        assert rows.rows() == [("v1", 0)]
+
+
+def test_another_folder_is_refused(store_dir: Path, port: int, tmp_path: Path) -> None:
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(batch(0, 5, 1))
+    with opened(tmp_path / "other", port) as hive, pytest.raises(WarehouseError, match="not this"):
+        hive.load(batch(5, 6, 5))
+
+
+def test_the_raw_tables_are_partitioned_by_hour(store_dir: Path, port: int) -> None:
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+    catalog = HiveCatalog("127.0.0.1", port, "adx")
+    for table in RAW_TABLES:
+        described = [row[0] for row in catalog.run(f"DESCRIBE {table.qualified_name}")]
+        columns = [c.name for c in table.columns]
+        assert described[: len(columns) + 1] == [*columns, "partition_hour"]
+    catalog.close()
