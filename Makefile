@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 # What the peers' bench measures the platform against is 0.8 GB, and stays out of the way.
 PEERS_VENV ?= .venv-peers
-# Two processes, each with whole test modules, in the order of the folders: the long ones, which
-# start servers, come first. The other way one process had nothing to do for the last five minutes.
-TEST_WORKERS ?= 2
+# Three processes, because many tests wait for a server; each with whole test modules, in the order of
+# the folders: the long ones, which start servers, come first. The other way one process had nothing
+# to do for the last five minutes.
+TEST_WORKERS ?= 3
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 else

@@ -5,8 +5,7 @@ Belongs here: the choice. Does not belong here: anything an engine does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable
 
 from adx_platform.settings import Settings
 from adx_platform.warehouse import publish, redshift_publish
@@ -14,8 +13,6 @@ from adx_platform.warehouse.base import PublishReport, Warehouse, WarehouseError
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.hive_engine import HiveWarehouse
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
-
-_Choice = TypeVar("_Choice")
 
 OPENING: dict[str, Callable[[Settings, float], Warehouse]] = {
     "duckdb": DuckDBWarehouse.from_settings,
@@ -40,9 +37,9 @@ def open_warehouse(settings: Settings, *, wait_seconds: float = 0.0) -> Warehous
 
     Raises:
         WarehouseBusyError: another process still has it.
-        WarehouseError: the engine is not available in this release, or cannot be opened.
+        WarehouseError: the warehouse cannot be opened.
     """
-    return _chosen(OPENING, settings)(settings, wait_seconds)
+    return OPENING[settings.warehouse.engine](settings, wait_seconds)
 
 
 def publish_build(settings: Settings, build_id: str, *, wait_seconds: float = 0.0) -> PublishReport:
@@ -55,16 +52,13 @@ def publish_build(settings: Settings, build_id: str, *, wait_seconds: float = 0.
 
     Raises:
         WarehouseBusyError: another process still has it.
-        WarehouseError: the build is not recorded as green, or there are no marts.
+        WarehouseError: the build is not recorded as green, there are no marts, or the engine
+            cannot publish.
     """
-    return _chosen(PUBLISHING, settings)(settings, build_id, wait_seconds)
-
-
-def _chosen(choices: Mapping[str, _Choice], settings: Settings) -> _Choice:
     engine = settings.warehouse.engine
-    if engine not in choices:
+    if engine not in PUBLISHING:
         raise WarehouseError(
-            f"the warehouse engine {engine!r} has no loader in this release: "
-            f"set ADX_WAREHOUSE__ENGINE to one of {', '.join(choices)}"
+            f"builds on the warehouse engine {engine!r} cannot be published in this release: "
+            "readers read the schema `marts` itself, and see models change while a build runs"
         )
-    return choices[engine]
+    return PUBLISHING[engine](settings, build_id, wait_seconds)
