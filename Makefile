@@ -21,10 +21,10 @@ RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 LOCK := $(RESOLVE) pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev drill test check format lock clean bench bench-peers faults fuzz verify-redshift
+.PHONY: help demo dev drill test check format lock clean bench bench-peers faults fuzz verify-redshift verify-hive
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo-ready ## install, then run the whole line once on this machine and print its report
 	@$(ADX) demo
@@ -62,6 +62,9 @@ fuzz: $(VENV)/.test-ready ## send hostile messages through every codec for ten m
 
 verify-redshift: $(VENV)/.test-ready ## prove load and build on a Redshift that you have (docs/redshift.md)
 	@$(BIN)/python -m assets_tests.verify_redshift $(VERIFY_ARGS)
+
+verify-hive: $(VENV)/.test-ready ## hold Hive's protocol, run by Spark, against DuckDB (docs/hive.md)
+	@$(BIN)/python -m assets_tests.verify_hive
 
 lock: ## resolve the dependencies again (needs uv)
 	$(LOCK) --extra embedded -o requirements/runtime.lock

@@ -1,6 +1,7 @@
 """A seeded market through lake, load and dbt on two engines, and whether their tables are equal.
 
-Belongs here: what the test against the Redshift-shaped server and ``make verify-redshift`` share.
+Belongs here: what the test against the Redshift-shaped server, ``make verify-redshift`` and
+``make verify-hive`` share.
 Does not belong here: either server, or what is printed.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -150,10 +151,18 @@ def tables(
             "select table_schema, table_name from information_schema.tables "
             f"where table_schema in ({listed}) and table_type = 'BASE TABLE'"
         )
-        named = [f"{schema}.{name}" for schema, name in found.rows() if name not in BOOKKEEPING]
+    named = [f"{schema}.{name}" for schema, name in found.rows() if name not in BOOKKEEPING]
+    return contents(line, named, without=without)
+
+
+def contents(
+    line: Line, names: Iterable[str], *, without: frozenset[str] = frozenset()
+) -> dict[str, tuple[list[str], Rows]]:
+    """Columns and rows of tables, each ``schema.name``; columns ``without`` are left out."""
+    with line.warehouse() as warehouse:
         return {
             name: _content(warehouse.query(f"select * from {name}").drop(without, strict=False))
-            for name in sorted(named)
+            for name in sorted(names)
         }
 
 

@@ -107,7 +107,7 @@ def _person(settings: Settings, user_id: str | None, pseudonym: str | None) -> P
 
 def _erase_from_warehouse(platform: Platform, person: Person) -> None:
     settings = platform.settings
-    if not settings.duckdb_path.exists():
+    if settings.warehouse.engine == "duckdb" and not settings.duckdb_path.exists():
         return
     # Dagster and dbt take four seconds to import: only the commands that need them do so.
     from adx_platform.cli.runs import problems_of, run_with_progress  # noqa: PLC0415 - slow
@@ -124,8 +124,9 @@ def _erase_from_warehouse(platform: Platform, person: Person) -> None:
     with open_warehouse(settings, wait_seconds=_WAIT_SECONDS) as warehouse:
         if not isinstance(warehouse, DuckDBWarehouse):
             raise AdxError(
-                "only a DuckDB warehouse is tidied up: empty control.removed_rows.user_id of the "
-                "person in yours by hand"
+                "the lake and the marts are done, and only a DuckDB warehouse is tidied up: in "
+                "yours, empty control.removed_rows.user_id of the person, drop the schemas of "
+                "former publications, and vacuum by hand"
             )
         forget_keys(warehouse, person.pseudonyms)
     write_anew(settings.duckdb_path)

@@ -1,0 +1,109 @@
+"""`make verify-hive`: a market through lake, load and dbt on Hive's protocol, held against DuckDB.
+
+Belongs here: the command, its server, and what it prints. Does not belong here: the market and the
+comparison (``redshift_proof``).
+
+HiveServer2's protocol and the Hive metastore are real; Spark runs the statements, by its Thrift
+Server. A build is some ninety models at seconds each, so this is no test of every change.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+
+from adx_platform.orchestration.resources import Line
+from adx_platform.settings import Settings, load_settings
+from assets_tests.redshift_proof import (
+    Rows,
+    arrive,
+    build,
+    contents,
+    differences,
+    load_all,
+    make_market,
+    restate,
+    tables,
+    with_duckdb,
+)
+from assets_tests.servers.ports import free_port
+from assets_tests.servers.spark_thrift import missing, spark_thrift
+
+EVENTS = 3_000
+_WITHOUT_TESTS = ("--exclude-resource-type", "test")
+
+Tables: TypeAlias = dict[str, tuple[list[str], Rows]]
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Start the server, go through the steps, and say what they showed; 1 if one failed."""
+    reason = missing()
+    if reason is not None:
+        console.print(f"not shown: {reason}")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="adx-verify-hive-") as scratch:
+        server = Path(scratch) / "server"
+        server.mkdir()
+        with spark_thrift(server, free_port()) as port:
+            settings = load_settings(
+                home=Path(scratch) / "home",
+                warehouse={"engine": "hive", "host": "127.0.0.1", "port": port, "threads": 4},
+            )
+            return _verify(settings)
+
+
+def _verify(settings: Settings) -> int:
+    make_market(settings, events=EVENTS)
+    arrive(settings, 0, 0.6)
+    if not _turn(settings, "first"):
+        return 1
+    arrive(settings, 0.6, 1)
+    restate(settings, "ad_impressions", 0.4)
+    if not _turn(settings, "incremental, after more rows and a restatement"):
+        return 1
+    console.print("Hive's protocol and metastore, Spark's engine: the same marts as DuckDB, twice")
+    return 0
+
+
+def _turn(settings: Settings, what: str) -> bool:
+    """One load and build on both engines, and whether their tables are equal."""
+    line, other = Line(settings), Line(with_duckdb(settings))
+    started = time.monotonic()
+    rows = load_all(line)
+    console.print(f"loaded {rows:,} rows in {time.monotonic() - started:.0f} s")
+    load_all(other)
+    raw = tables(other, ("raw", "reference"))
+    # The hour of a copy is a column of the copies alone.
+    ours = contents(line, raw, without=frozenset({"partition_hour"}))
+    if not _equal(f"raw and reference, {what}", ours, raw):
+        return False
+    started = time.monotonic()
+    done = build(settings, *_WITHOUT_TESTS)
+    if done.problems:
+        console.print("dbt build failed:", *done.problems, sep="\n  ", markup=False)
+        return False
+    console.print(f"dbt build, {what}: {done.statuses} in {time.monotonic() - started:.0f} s")
+    assert not build(other.settings, *_WITHOUT_TESTS).problems
+    for each in (line, other):
+        each.record_build(what.split(",", maxsplit=1)[0], each.newest_load())
+    built = tables(other)
+    return _equal(f"intermediate and marts, {what}", contents(line, built), built)
+
+
+def _equal(what: str, ours: Tables, theirs: Tables) -> bool:
+    found = differences(ours, theirs)
+    for problem in found:
+        console.print(problem[:600], markup=False)
+    console.print(f"{what}: {'EQUAL' if not found else 'DIFFERENT'}")
+    return not found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
