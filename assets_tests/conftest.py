@@ -3,6 +3,8 @@
 With ``ADX_REQUIRE_SERVERS=1`` (continuous integration sets it) a test that needs a server and is
 skipped, for want of its package or because it did not start, counts as failed. Third parties' data
 is another matter: it is not in the repository, and a skip for want of it names the variable.
+
+Tests marked ``long`` run there, too, and otherwise only with ``ADX_LONG_TESTS=1``.
 """
 
 from __future__ import annotations
@@ -51,6 +53,15 @@ def pytest_configure() -> None:
     # SIGINT is, and what the tests start could only be killed.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("ADX_REQUIRE_SERVERS") == "1" or os.environ.get("ADX_LONG_TESTS") == "1":
+        return
+    skipped = pytest.mark.skip(reason="takes minutes: set ADX_LONG_TESTS=1; CI runs it")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skipped)
 
 
 @pytest.hookimpl(wrapper=True)

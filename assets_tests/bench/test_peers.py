@@ -134,6 +134,7 @@ def test_peers_leave_out_what_they_cannot_decode_and_count_it(
 
 @pytest.mark.java
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_command_accounts_for_every_message(kafka_runtime: JavaRuntime, tmp_path: Path) -> None:
     """With those contenders that need nothing but the project's own requirements."""

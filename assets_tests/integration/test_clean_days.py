@@ -30,6 +30,7 @@ from assets_tests.integration.anomaly_walk import CASES, CHECKS, alarms, hours, 
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(900),
     # dbt and its dependencies warn about their own future; that is not ours to fix.
     pytest.mark.filterwarnings("default"),

@@ -30,6 +30,7 @@ from assets_tests.lines import WholeLine
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     # dagster-dbt calls it itself.
     pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is deprecated"),

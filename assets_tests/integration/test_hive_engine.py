@@ -30,7 +30,7 @@ from assets_tests.servers.ports import free_port
 from assets_tests.servers.spark_thrift import missing, spark_thrift
 from assets_tests.unit.warehouse.conftest import event_rows
 
-pytestmark = [pytest.mark.java, pytest.mark.slow]
+pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.long]
 STREAM = "clicks_conversions"
 TOPIC_ID = "topic-a"
 HOUR = 3600

@@ -35,13 +35,14 @@ from assets_tests.lines import WholeLine
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(1800),
     # dagster-dbt calls it itself.
     pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is deprecated"),
 ]
 
 FIGURES = (
-    "select * exclude (load_id) from marts.fct_impressions order by impression_key",
+    "select * exclude (load_id, notice_load_id) from marts.fct_impressions order by impression_key",
     "select * exclude (load_id) from marts.agg_campaign_daily order by all",
     "select * from marts.conservation_offsets order by stream, topic_id, partition_id",
 )

@@ -52,6 +52,7 @@ pytestmark = [
     pytest.mark.postgres,
     pytest.mark.s3,
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     # dbt and its dependencies warn about their own future; that is not ours to fix.
     pytest.mark.filterwarnings("default"),
