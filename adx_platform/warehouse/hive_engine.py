@@ -23,7 +23,6 @@ from adx_platform.warehouse.base import (
     LoadBatch,
     LoadRange,
     LoadReceipt,
-    StaleLoadError,
     TopicPartition,
     WarehouseError,
 )
@@ -31,6 +30,14 @@ from adx_platform.warehouse.frames import conform
 from adx_platform.warehouse.hive_catalog import HiveCatalog
 from adx_platform.warehouse.hive_sql import HOUR_COLUMN
 from adx_platform.warehouse.hive_store import WHOLE, Copy, HiveStore, Slots
+from adx_platform.warehouse.load_rules import (
+    check_build,
+    check_ranges,
+    cursor_rows,
+    range_rows,
+    reference_table,
+    tables_of,
+)
 from adx_platform.warehouse.tables import (
     BUILDS,
     CURSORS,
@@ -38,10 +45,8 @@ from adx_platform.warehouse.tables import (
     LOAD_RANGES,
     LOADS,
     REFERENCE_LOADS,
-    REFERENCE_WAREHOUSE_TABLES,
     REMOVED_ROWS,
     Table,
-    tables_of_stream,
 )
 
 _NO_HOUR = "none"
@@ -121,15 +126,9 @@ class HiveWarehouse:
 
     def load(self, batch: LoadBatch) -> LoadReceipt:
         """Apply ``batch`` in one version: all of it, or nothing."""
-        tables = {table.name: table for table in tables_of_stream(batch.stream)}
-        unknown = sorted(set(batch.frames) - set(tables))
-        if unknown:
-            raise WarehouseError(
-                f"stream {batch.stream!r} has no raw table {', '.join(unknown)}: "
-                f"its tables are {', '.join(tables)}"
-            )
+        tables = tables_of(batch)
         self._finish()
-        self._check_ranges(batch)
+        check_ranges(batch, self.cursors(batch.stream))
         load_id = self.latest_load() + 1
         changes: Slots = {}
         inserted: dict[str, int] = {}
@@ -154,10 +153,7 @@ class HiveWarehouse:
         self, name: str, frame: pl.DataFrame, *, version: str, force: bool = False
     ) -> bool:
         """Replace reference table ``name`` by ``frame``, unless ``version`` is loaded already."""
-        table = {t.name: t for t in REFERENCE_WAREHOUSE_TABLES}.get(name)
-        if table is None:
-            known = ", ".join(t.name for t in REFERENCE_WAREHOUSE_TABLES)
-            raise WarehouseError(f"no reference table {name!r}: known are {known}")
+        table = reference_table(name)
         self._finish()
         loads = self._read(REFERENCE_LOADS)
         if not force and not loads.filter(table_name=name, version=version).is_empty():
@@ -188,22 +184,12 @@ class HiveWarehouse:
 
     def record_build(self, build_id: str, to_load_id: int) -> None:
         """Note that a full green build included every load up to ``to_load_id``."""
-        latest = self.latest_load()
-        if not 0 <= to_load_id <= latest:
-            raise WarehouseError(
-                f"build {build_id} cannot include load {to_load_id}: the latest load is {latest}"
-            )
         self._finish()
         builds = self._read(BUILDS)
-        known = builds.filter(build_id=build_id)["to_load_id"].to_list()
-        if not known:
+        recorded = builds.filter(build_id=build_id).select("to_load_id").rows()
+        if check_build(build_id, to_load_id, self.latest_load(), recorded):
             row = _rows(BUILDS, [(build_id, to_load_id, _now())])
             self._commit(dict([self._whole(BUILDS, pl.concat([builds, row]))]))
-        elif known != [to_load_id]:
-            raise WarehouseError(
-                f"build {build_id} is already recorded with loads up to {known[0]}, "
-                f"not {to_load_id}: give every build its own id"
-            )
 
     def _finish(self) -> int:
         """Swap what a killed writer had committed and not swapped."""
@@ -222,22 +208,6 @@ class HiveWarehouse:
         self._version = self._store.commit(before, changes)
         faultpoints.reach("hive.before_swaps")
         self._catalog.bring_to(self._store, before, self._version)
-
-    def _check_ranges(self, batch: LoadBatch) -> None:
-        cursors = self.cursors(batch.stream)
-        for part in batch.forward:
-            cursor = cursors.get(part.key)
-            if cursor is not None and cursor != part.start:
-                raise StaleLoadError(
-                    f"{batch.stream} {part.topic_id}/{part.partition}: the batch starts at offset "
-                    f"{part.start}, the warehouse is at {cursor}; plan the load again"
-                )
-        for part in batch.replaced:
-            if part.end > cursors.get(part.key, 0):
-                raise StaleLoadError(
-                    f"{batch.stream} {part.topic_id}/{part.partition}: offsets {part.start} to "
-                    f"{part.end} are not loaded yet and cannot be replaced; plan the load again"
-                )
 
     def _incoming(self, batch: LoadBatch, table: Table, load_id: int) -> pl.DataFrame:
         frame = batch.frames.get(table.name)
@@ -274,18 +244,8 @@ class HiveWarehouse:
         self, batch: LoadBatch, load_id: int, row_count: int, gone: list[pl.DataFrame]
     ) -> Slots:
         load = (load_id, batch.stream, batch.lake_version, _now(), row_count)
-        kinds = [
-            *(("forward", part) for part in batch.forward),
-            *(("restatement", part) for part in (*batch.replaced, *batch.satisfied)),
-        ]
-        ranges = [
-            (load_id, batch.stream, p.topic_id, p.partition, p.start, p.end, kind, p.revision)
-            for kind, p in kinds
-        ]
-        cursors = _rows(
-            CURSORS,
-            [(batch.stream, p.topic_id, p.partition, p.end, load_id) for p in batch.forward],
-        )
+        ranges = range_rows(batch, load_id)
+        cursors = _rows(CURSORS, cursor_rows(batch, load_id))
         kept = self._read(CURSORS).join(
             cursors, on=["stream", "topic_id", "partition_id"], how="anti"
         )

@@ -92,3 +92,15 @@ def test_a_build_of_everything_knows_every_entity_that_is_built_by_days() -> Non
     }
     assert built, "no model is built by days"
     assert built <= listed
+
+
+def test_a_singular_test_is_a_check_of_a_model_that_it_reads() -> None:
+    tests = _yaml(PROJECT / "tests" / "singular_tests.yml")["data_tests"]
+    assert {test["name"] for test in tests} == {
+        path.stem for path in (PROJECT / "tests").glob("*.sql")
+    }
+    for test in tests:
+        sql = (PROJECT / "tests" / f"{test['name']}.sql").read_text(encoding="utf-8")
+        model = test["config"]["meta"]["dagster"]["ref"]["name"]
+        # Else Dagster has no check of it, and what it found would be a remark in the log.
+        assert f"'{model}'" in sql, test["name"]
