@@ -28,7 +28,7 @@ def test_a_row_is_somebodys_wherever_the_pseudonym_is() -> None:
     identity = {f.name: None for f in SCHEMA["user"].fields}
     eids = [{f.name: None for f in SCHEMA["user"].to_schema()["eids"].inner.fields}]
     uid = SCHEMA["user"].to_schema()["eids"].inner.to_schema()["uids"].inner
-    eids[0]["uids"] = [{f.name: None for f in uid.fields} | {"id": ANN}]  # type: ignore[assignment]
+    eids[0]["uids"] = [{f.name: None for f in uid.fields} | {"id": ANN}]  # type: ignore[assignment] # a struct's fields are untyped
     theirs = [
         request(user_id=ANN),
         request(user_id=BOB, user_id_previous=ANN),
