@@ -41,6 +41,9 @@ from adx_platform.streams.topics import (
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.1
 _FIRST_TRY_SECONDS = 2.0
+# The brokers of a cluster learn of a new topic one after another, each from the controller's log: a
+# request that another one answers says "unknown" for a moment (seen in CI, with three brokers).
+_TOPIC_SPREADS_SECONDS = 1.0
 _FIRST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library has no types here
 _END = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # likewise
 
@@ -84,14 +87,9 @@ class KafkaAdmin:
         """Identity and partitions of ``topic``.
 
         Raises:
-            UnknownTopic: the cluster has no such topic.
+            UnknownTopic: the cluster has no such topic, and none appeared within a second.
         """
-
-        def ask(deadline: float) -> TopicDescription:
-            futures = self._connected().describe_topics(TopicCollection([topic]))
-            return self._described(topic, futures[topic], deadline)
-
-        return self._ask_again(ask)
+        return self._described_within(topic, _TOPIC_SPREADS_SECONDS)
 
     def watermarks(self, topic: str) -> dict[int, Watermarks]:
         """How far each partition of ``topic`` reaches, to the last stable offset.
@@ -169,7 +167,7 @@ class KafkaAdmin:
 
         created = self._ask_again(ask)
         for name in created:
-            self._wait_until_described(name)
+            self._described_within(name, self._settings.request_timeout_seconds)
         return tuple(created)
 
     def delete_topics(self, topics: Iterable[str]) -> None:
@@ -288,17 +286,22 @@ class KafkaAdmin:
             raise self._failure(error, doing, name) from error
         return True
 
-    def _wait_until_described(self, name: str) -> None:
-        deadline = time.monotonic() + self._settings.request_timeout_seconds
+    def _described_within(self, topic: str, seconds: float) -> TopicDescription:
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                self.describe(name)
+                return self._ask_to_describe(topic)
             except UnknownTopic:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_POLL_SECONDS)
-            else:
-                return
+
+    def _ask_to_describe(self, topic: str) -> TopicDescription:
+        def ask(deadline: float) -> TopicDescription:
+            futures = self._connected().describe_topics(TopicCollection([topic]))
+            return self._described(topic, futures[topic], deadline)
+
+        return self._ask_again(ask)
 
     def _wait(
         self, future: Future[_T], doing: str, topic: str, deadline: float | None = None

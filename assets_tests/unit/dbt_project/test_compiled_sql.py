@@ -24,6 +24,8 @@ pytestmark = [
     pytest.mark.timeout(600),  # dbt parses the project once per engine
     # dbt and its dependencies warn about their own future; that is not ours to fix.
     pytest.mark.filterwarnings("default"),
+    # Each start of dbt replaces the log file of the one before without closing it.
+    pytest.mark.filterwarnings("ignore:unclosed file .*dbt.log:ResourceWarning"),
 ]
 
 PROJECT = Path(__file__).parents[3] / "dbt_project"

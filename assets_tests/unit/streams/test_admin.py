@@ -19,7 +19,7 @@ from confluent_kafka.admin import OffsetSpec
 from adx_platform.settings import KafkaSettings
 from adx_platform.streams import admin as admin_module
 from adx_platform.streams.admin import KafkaAdmin
-from adx_platform.streams.errors import BrokerUnreachable
+from adx_platform.streams.errors import BrokerUnreachable, UnknownTopic
 from adx_platform.streams.topics import Watermarks
 
 
@@ -55,11 +55,15 @@ def test_an_absent_broker_is_reported_with_its_address_and_cause(
 
 
 class FakeCluster:
-    """Clients of it answer only if they were made after the first ``deaf`` ones."""
+    """Clients of it answer only if they were made after the first ``deaf`` ones.
 
-    def __init__(self, deaf: int, problem: KafkaError | None = None) -> None:
+    The first ``unaware`` descriptions come from a broker that has not heard of the topic yet.
+    """
+
+    def __init__(self, deaf: int, problem: KafkaError | None = None, *, unaware: int = 0) -> None:
         self.deaf = deaf
         self.problem = problem
+        self.unaware = unaware
         self.clients = 0
 
     def __call__(self, options: dict[str, Any]) -> FakeClient:
@@ -76,6 +80,11 @@ class FakeClient:
         return 0
 
     def describe_topics(self, topics: TopicCollection) -> dict[str, Future[Any]]:
+        if self.cluster.unaware:
+            self.cluster.unaware -= 1
+            unknown: Future[Any] = Future()
+            unknown.set_exception(KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)))
+            return {"t": unknown}
         return {"t": self._future(SimpleNamespace(topic_id=Uuid(1, 2), partitions=PARTITIONS))}
 
     def list_offsets(
@@ -107,6 +116,23 @@ def test_a_client_that_waits_for_a_dead_broker_is_replaced(
         assert admin.watermarks("t") == {0: Watermarks(7, 7)}
         assert admin.look(["t"])["t"].watermarks == {0: Watermarks(7, 7)}
     assert cluster.clients == 3
+
+
+def test_a_topic_that_a_broker_has_not_heard_of_yet_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = FakeCluster(0, unaware=2)
+    monkeypatch.setattr(admin_module, "AdminClient", cluster)
+    with KafkaAdmin(IMPATIENT) as admin:
+        assert admin.describe("t").partitions == (0,)
+    assert cluster.unaware == 0
+
+
+def test_a_topic_that_no_broker_hears_of_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_module, "AdminClient", FakeCluster(0, unaware=1_000))
+    monkeypatch.setattr(admin_module, "_TOPIC_SPREADS_SECONDS", 0.2)
+    with KafkaAdmin(IMPATIENT) as admin, pytest.raises(UnknownTopic, match="'t' does not exist"):
+        admin.describe("t")
 
 
 def test_tries_end_with_the_time_and_leave_a_fresh_client(
