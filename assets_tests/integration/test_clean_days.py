@@ -34,6 +34,8 @@ pytestmark = [
     pytest.mark.timeout(900),
     # dbt and its dependencies warn about their own future; that is not ours to fix.
     pytest.mark.filterwarnings("default"),
+    # Each start of dbt replaces the log file of the one before without closing it.
+    pytest.mark.filterwarnings("ignore:unclosed file .*dbt.log:ResourceWarning"),
 ]
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"

@@ -56,6 +56,8 @@ pytestmark = [
     pytest.mark.timeout(600),
     # dbt and its dependencies warn about their own future; that is not ours to fix.
     pytest.mark.filterwarnings("default"),
+    # Each start of dbt replaces the log file of the one before without closing it.
+    pytest.mark.filterwarnings("ignore:unclosed file .*dbt.log:ResourceWarning"),
 ]
 
 READER, RESTRICTED = "adx_reader", "adx_restricted"

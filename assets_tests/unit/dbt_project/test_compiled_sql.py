@@ -45,6 +45,7 @@ FORBIDDEN = (
 )
 # `/` gives a float, a truncated integer or an error, depending on the engine: macros only.
 DIVISIONS_ALLOWED = {
+    "agg_ivt_daily",
     "agg_bid_landscape_daily",
     "agg_campaign_daily",
     "agg_campaign_pacing_daily",

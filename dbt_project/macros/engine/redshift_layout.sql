@@ -11,6 +11,7 @@
       'fct_conversions': 'event_id',
       'int_attribution_touches': 'conversion_event_id',
       'fct_attribution': 'conversion_event_id',
+      'fct_invalid_traffic': 'event_key',
   } -%}
   {%- if model_name in keys -%}
     {{ return(keys[model_name]) }}

@@ -7,10 +7,12 @@
 {#- Everything that is built by days of events; a test holds the models to this list. -#}
 {%- set entities = event_tables + [
     'impression', 'auction', 'click', 'attribution', 'campaign', 'campaign_local', 'quality',
-    'exchange', 'click_quality', 'session',
+    'exchange', 'click_quality', 'session', 'ivt',
 ] -%}
 {#- An entity whose days reach to neighbours of the days of events: by how many days, from and to. -#}
-{%- set shifts = {'campaign_local': (-1, 1), 'click_quality': (0, 1), 'session': (-1, 3)} -%}
+{%- set shifts = {
+    'campaign_local': (-1, 1), 'click_quality': (0, 1), 'session': (-1, 3), 'ivt': (0, 1),
+} -%}
 
 with touched_events as (
 
@@ -321,6 +323,17 @@ days as (
     select 'session', {{ adx.add_days('session_days.event_date', 'shift.days') }}
     from session_days
     cross join ({{ adx.numbers(-1, 3) }}) as shift
+    union
+    -- A user's impressions and clicks are counted with those of the hour before.
+    select 'ivt', {{ adx.add_days('traffic_days.event_date', 'shift.days') }}
+    from (
+        select impression_days.event_date
+        from impression_days
+        union
+        select click_days.event_date
+        from click_days
+    ) as traffic_days
+    cross join ({{ adx.numbers(0, 1) }}) as shift
     union
     select 'quality', touched_events.event_date
     from touched_events
