@@ -110,6 +110,11 @@ COMMANDS = (
         "Show events per stage, the conservation verdict, campaigns and attribution.",
     ),
     CommandEntry(
+        "docs",
+        "docs",
+        "Write what every mart and column means, and what it is made from, to one HTML file.",
+    ),
+    CommandEntry(
         "attribution",
         "attribution",
         "Print credit per channel and attribution model, from tables of paths.",

@@ -190,11 +190,24 @@ def _environment(settings: Settings) -> Mapping[str, str]:
     }
 
 
-def _parse(settings: Settings, folder: Path, target: Path) -> None:
+def run_dbt(
+    settings: Settings, folder: Path, target: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run dbt on the project in ``folder``, with its artifacts and log in ``target``.
+
+    Args:
+        settings: where the warehouse is.
+        folder: of the project.
+        target: where artifacts go.
+        arguments: the command and its options.
+
+    Returns:
+        Whether it went well, and what it said; nothing is raised if it did not.
+    """
     command = [
         os.fspath(dbt_executable()),
         "--no-use-colors",
-        "parse",
+        *arguments,
         "--project-dir",
         os.fspath(folder),
         "--profiles-dir",
@@ -206,7 +219,7 @@ def _parse(settings: Settings, folder: Path, target: Path) -> None:
         "--log-path",
         os.fspath(target),
     ]
-    done = subprocess.run(  # noqa: S603 our own executable and paths
+    return subprocess.run(  # noqa: S603 our own executable and paths
         command,
         env={**os.environ, **_environment(settings)},
         capture_output=True,
@@ -214,6 +227,10 @@ def _parse(settings: Settings, folder: Path, target: Path) -> None:
         encoding="utf-8",
         check=False,
     )
+
+
+def _parse(settings: Settings, folder: Path, target: Path) -> None:
+    done = run_dbt(settings, folder, target, "parse")
     if done.returncode != 0:
         raise ManifestError(f"dbt cannot parse {folder}:\n{done.stdout}{done.stderr}")
 

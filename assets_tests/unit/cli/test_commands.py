@@ -32,6 +32,7 @@ HELP_WORDS = {
     ("incidents",): ["ls", "show", "ack"],
     ("query",): ["csv or json", "stdin", "--file", "--limit", "read-only"],
     ("report",): ["--top", "exit code is 1"],
+    ("docs",): ["without a network", "File to write"],
     ("attribution",): ["--paths", "--lookback", "--order", "--shapley-worth", "touch_type"],
     ("doctor",): ["--json", "--timeout", "exit code is 1"],
     ("settings",): ["--changed", "--json", "--markdown", "Secrets are masked"],

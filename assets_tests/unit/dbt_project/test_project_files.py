@@ -104,3 +104,40 @@ def test_a_singular_test_is_a_check_of_a_model_that_it_reads() -> None:
         model = test["config"]["meta"]["dagster"]["ref"]["name"]
         # Else Dagster has no check of it, and what it found would be a remark in the log.
         assert f"'{model}'" in sql, test["name"]
+
+
+def test_the_semantic_layer_speaks_of_columns_that_exist() -> None:
+    columns = {
+        model["name"]: {column["name"] for column in model["columns"]}
+        for path in MODELS
+        for model in _yaml(path.with_suffix(".yml"))["models"]
+    }
+    models = _yaml(PROJECT / "models" / "semantic" / "semantic_models.yml")["semantic_models"]
+    assert models
+    for model in models:
+        (table,) = re.findall(r"ref\('([a-z_]+)'\)", model["model"])
+        parts = [
+            *model.get("entities", []), *model.get("dimensions", []), *model.get("measures", [])
+        ]  # fmt: skip
+        assert parts
+        named = {part.get("expr", part["name"]) for part in parts}
+        assert named <= columns[table], f"{model['name']}: {named - columns[table]}"
+
+
+def test_every_mart_that_the_platform_itself_reads_is_an_exposure() -> None:
+    exposures = _yaml(PROJECT / "models" / "exposures.yml")["exposures"]
+    exposed = {
+        name
+        for exposure in exposures
+        for ref in exposure["depends_on"]
+        for name in re.findall(r"ref\('([a-z_]+)'\)", ref)
+    }
+    read = {
+        name
+        for path in (PROJECT.parent / "adx_platform").rglob("*.py")
+        for name in re.findall(
+            r"(?:from|join) (?:marts|intermediate)\.([a-z_]+)", path.read_text(encoding="utf-8")
+        )
+    } & {path.stem for path in MODELS}
+    assert len(read) > 5
+    assert read <= exposed, f"not in exposures.yml: {read - exposed}"

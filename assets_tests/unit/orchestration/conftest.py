@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 import dagster as dg
 
 from adx_platform.orchestration.build import build_defs
-from adx_platform.orchestration.dbt_project import ensure_manifest
+from adx_platform.orchestration.dbt_project import PROJECT_DIR_VARIABLE, ensure_manifest
 from adx_platform.orchestration.instance import ensure_instance, install_config
 from adx_platform.settings import Settings, load_settings
 
@@ -92,3 +92,21 @@ def postgres_instance(
         file.write(DEPLOYED_STORAGE.read_text(encoding="utf-8"))
     with ensure_instance(settings) as instance:
         yield instance
+
+
+@pytest.fixture
+def tiny_dbt_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dbt project of one model."""
+    folder = tmp_path / "project"
+    (folder / "models").mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text(
+        "name: tiny\nprofile: adx\nmodel-paths: [models]\n", encoding="utf-8"
+    )
+    (folder / "profiles.yml").write_text(
+        "adx:\n  target: duckdb\n  outputs:\n"
+        f"    duckdb: {{type: duckdb, path: '{folder / 'tiny.duckdb'}'}}\n",
+        encoding="utf-8",
+    )
+    (folder / "models" / "one.sql").write_text("select 1 as one\n", encoding="utf-8")
+    monkeypatch.setenv(PROJECT_DIR_VARIABLE, str(folder))
+    return folder

@@ -18,23 +18,6 @@ from adx_platform.orchestration.dbt_project import (
 from adx_platform.settings import Settings, load_settings
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A dbt project of one model."""
-    folder = tmp_path / "project"
-    (folder / "models").mkdir(parents=True)
-    (folder / "dbt_project.yml").write_text(
-        "name: tiny\nprofile: adx\nmodel-paths: [models]\n", encoding="utf-8"
-    )
-    (folder / "profiles.yml").write_text(
-        "adx:\n  target: duckdb\n  outputs:\n    duckdb: {type: duckdb, path: tiny.duckdb}\n",
-        encoding="utf-8",
-    )
-    (folder / "models" / "one.sql").write_text("select 1 as one\n", encoding="utf-8")
-    monkeypatch.setenv(dbt_project.PROJECT_DIR_VARIABLE, str(folder))
-    return folder
-
-
 def test_the_project_lies_beside_the_package() -> None:
     assert (project_dir() / "dbt_project.yml").is_file()
 
@@ -47,7 +30,7 @@ def test_a_wrong_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_manifest_is_parsed_again_only_after_a_change(
-    project: Path, settings: Settings
+    tiny_dbt_project: Path, settings: Settings
 ) -> None:
     manifest = ensure_manifest(settings)
     first = manifest.stat().st_mtime_ns
@@ -55,14 +38,16 @@ def test_the_manifest_is_parsed_again_only_after_a_change(
     assert require_manifest(settings) == manifest
     assert ensure_manifest(settings).stat().st_mtime_ns == first
 
-    (project / "models" / "two.sql").write_text("select 2 as two\n", encoding="utf-8")
+    (tiny_dbt_project / "models" / "two.sql").write_text("select 2 as two\n", encoding="utf-8")
     ensure_manifest(settings)
 
     assert "model.tiny.two" in manifest.read_text(encoding="utf-8")
 
 
-def test_what_dbt_says_about_a_broken_project_is_shown(project: Path, settings: Settings) -> None:
-    (project / "models" / "bad.sql").write_text("{{ ref('nowhere') }}", encoding="utf-8")
+def test_what_dbt_says_about_a_broken_project_is_shown(
+    tiny_dbt_project: Path, settings: Settings
+) -> None:
+    (tiny_dbt_project / "models" / "bad.sql").write_text("{{ ref('nowhere') }}", encoding="utf-8")
 
     with pytest.raises(ManifestError, match="nowhere"):
         ensure_manifest(settings)
