@@ -145,13 +145,13 @@ def tables(
 
     Columns ``without`` are left out.
     """
-    listed = ", ".join(f"'{schema}'" for schema in schemas)
     with line.warehouse() as warehouse:
-        found = warehouse.query(
-            "select table_schema, table_name from information_schema.tables "
-            f"where table_schema in ({listed}) and table_type = 'BASE TABLE'"
-        )
-    named = [f"{schema}.{name}" for schema, name in found.rows() if name not in BOOKKEEPING]
+        named = [
+            f"{schema}.{name}"
+            for schema in schemas
+            for name in warehouse.built_tables(schema)
+            if name not in BOOKKEEPING
+        ]
     return contents(line, named, without=without)
 
 
@@ -161,7 +161,7 @@ def contents(
     """Columns and rows of tables, each ``schema.name``; columns ``without`` are left out."""
     with line.warehouse() as warehouse:
         return {
-            name: _content(warehouse.query(f"select * from {name}").drop(without, strict=False))
+            name: content(warehouse.query(f"select * from {name}").drop(without, strict=False))
             for name in sorted(names)
         }
 
@@ -189,7 +189,8 @@ def plain(value: Any) -> Any:
     return value.normalize() + 0 if isinstance(value, Decimal) else value
 
 
-def _content(frame: pl.DataFrame) -> tuple[list[str], Rows]:
+def content(frame: pl.DataFrame) -> tuple[list[str], Rows]:
+    """Columns and rows of ``frame`` as they are on every engine."""
     columns = sorted(frame.columns)
     rows = frame.select(columns).iter_rows()
     return columns, Counter(tuple(plain(value) for value in row) for row in rows)

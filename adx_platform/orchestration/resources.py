@@ -21,7 +21,7 @@ from adx_platform.pipeline.training import TrainingReport, train_attribution
 from adx_platform.pipeline.upkeep import maintain_lake
 from adx_platform.quality.incidents.model import Remedy
 from adx_platform.quality.incidents.store import IncidentStore
-from adx_platform.quality.marts_rows import Unbuilt, model_rows, unbuilt
+from adx_platform.quality.marts_rows import BUILT_SCHEMAS, Unbuilt, model_rows, unbuilt
 from adx_platform.reference.files import ReferenceData, load_reference
 from adx_platform.settings import Settings
 from adx_platform.warehouse.base import PublishReport, Warehouse
@@ -129,7 +129,8 @@ class Line:
     def model_rows(self) -> dict[str, int]:
         """Rows of every table that dbt has built, by the model's name."""
         with self.warehouse() as warehouse:
-            return model_rows(warehouse.query)
+            tables = {schema: warehouse.built_tables(schema) for schema in BUILT_SCHEMAS}
+            return model_rows(warehouse.query, tables)
 
     def unbuilt(self) -> Unbuilt:
         """What no green build has included yet; asked by a tick, so it does not wait long."""

@@ -22,7 +22,7 @@ from adx_platform.warehouse.base import Warehouse, WarehouseError
 from adx_platform.warehouse.tables import ATTRIBUTION_WEIGHTS
 
 _KEYS = ["advertiser_id", "model", "window_start"]
-_MODEL_NAMES = ("int_attribution_touches", "int_attribution_transitions")
+_MODEL = "int_attribution_touches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,8 @@ def _known(warehouse: Warehouse) -> pl.DataFrame:
 
 
 def _require_models(warehouse: Warehouse) -> None:
-    found = warehouse.query(
-        "select table_name from information_schema.tables where table_schema = 'intermediate'"
-    )
-    missing = sorted(set(_MODEL_NAMES) - set(found["table_name"].to_list()))
-    if missing:
-        raise WarehouseError(
-            f"there is no {' and no '.join(missing)} to learn from: run `adx build` first"
-        )
+    if _MODEL not in warehouse.built_tables("intermediate"):
+        raise WarehouseError(f"there is no {_MODEL} to learn from: run `adx build` first")
 
 
 def _windows(warehouse: Warehouse, known: pl.DataFrame) -> tuple[date, ...]:

@@ -6,11 +6,14 @@ is due. Does not belong here: the classification itself (``dbt_project``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adx_platform.quality.conservation import OffsetEquation
 from adx_platform.quality.metrics import Query
+
+BUILT_SCHEMAS = ("intermediate", "marts")
+"""Schemas of the tables that dbt builds."""
 
 _COUNTS = ("accepted", "rejected", "duplicate", "conflict", "absent", "lost")
 
@@ -77,16 +80,12 @@ def event_balances(query: Query, tables: Sequence[str]) -> tuple[EventBalance, .
     return tuple(_balance(query, table) for table in tables)
 
 
-def model_rows(query: Query) -> dict[str, int]:
-    """Rows of each table that dbt has built, by model name; names are unique over the schemas."""
-    tables = query(
-        "select table_schema, table_name from information_schema.tables "
-        "where table_schema in ('intermediate', 'marts') "
-        "and table_type = 'BASE TABLE' order by table_schema, table_name"
-    ).rows()
+def model_rows(query: Query, tables: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Rows of ``tables`` (by schema), by name; names are unique over the schemas."""
     counts = [
         f"select '{table}' as model, count(*) as n from {schema}.{table}"  # noqa: S608 our own name
-        for schema, table in tables
+        for schema, names in tables.items()
+        for table in names
     ]
     return dict(query(" union all ".join(counts)).rows()) if counts else {}
 

@@ -157,6 +157,10 @@ class Warehouse(Protocol):
         """Run one query; times come back as naive UTC."""
         ...
 
+    def built_tables(self, schema: str) -> list[str]:
+        """Names of the tables, views aside, of ``schema``; none where there is no such schema."""
+        ...
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         ...

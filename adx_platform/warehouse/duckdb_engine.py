@@ -185,6 +185,15 @@ class DuckDBWarehouse:
         relation = self.connection.sql(sql, params=dict(parameters) if parameters else None)
         return pl.DataFrame(relation.to_arrow_table())
 
+    def built_tables(self, schema: str) -> list[str]:
+        """Names of the tables, views aside, of ``schema``."""
+        rows = self.connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? "
+            "AND table_catalog = current_database() AND table_type = 'BASE TABLE' ORDER BY 1",
+            [schema],
+        ).fetchall()
+        return [str(name) for (name,) in rows]
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         return self._number("SELECT coalesce(max(load_id), 0) FROM control.loads")

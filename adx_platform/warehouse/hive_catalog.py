@@ -22,6 +22,19 @@ from adx_platform.warehouse.types import sql_type
 
 _PARAMETER = re.compile(r"\$(\w+)")
 _LAST = "control.loads"
+_DATE = "DATE_TYPE"
+_DECIMAL = "DECIMAL_TYPE"
+_ANY_DECIMAL = pl.Decimal(38, 6)
+_TYPES: dict[str, pl.DataType] = {
+    "BOOLEAN_TYPE": pl.Boolean(),
+    "INT_TYPE": pl.Int32(),
+    "BIGINT_TYPE": pl.Int64(),
+    "DOUBLE_TYPE": pl.Float64(),
+    "STRING_TYPE": pl.String(),
+    "TIMESTAMP_TYPE": pl.Datetime("us"),
+    _DATE: pl.String(),
+}
+"""Kinds of columns as PyHive names them; of others the values decide."""
 
 
 class HiveCatalog:
@@ -71,10 +84,25 @@ class HiveCatalog:
         text = sql
         if parameters:
             text = _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
-        names, rows, dates = self._run(text, dict(parameters) if parameters else None)
-        frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        columns, rows = self._run(text, dict(parameters) if parameters else None)
         # PyHive makes times of timestamps, and leaves dates as text.
-        return frame.with_columns(pl.col(dates).cast(pl.String).str.to_date())
+        schema = {name: _TYPES.get(kind) for name, kind in columns}
+        frame = pl.DataFrame(rows, schema=schema, orient="row", infer_schema_length=None)
+        dates = [name for name, kind in columns if kind == _DATE]
+        # Nothing tells the scale of a decimal but its values, and here there are none.
+        empty = [n for n, kind in columns if kind == _DECIMAL and frame[n].dtype == pl.Null]
+        return frame.with_columns(pl.col(dates).str.to_date(), pl.col(empty).cast(_ANY_DECIMAL))
+
+    def tables(self, schema: str) -> list[str]:
+        """Names of the tables, views aside, of ``schema``; none where there is no such schema."""
+        if not self.run(f"SHOW DATABASES LIKE '{schema}'"):
+            return []
+        # Spark has the schema before the name; Hive has the name alone. Views are among the tables.
+        named, views = (
+            {str(row[min(1, len(row) - 1)]) for row in self.run(f"SHOW {what} IN {schema}")}
+            for what in ("TABLES", "VIEWS")
+        )
+        return sorted(named - views)
 
     def create(self, store: HiveStore) -> None:
         """Create missing schemas, tables and columns.
@@ -85,9 +113,9 @@ class HiveCatalog:
         for schema in sorted({table.schema for table in ALL_TABLES}):
             self.run(hive_sql.create_schema(schema))
         existing = {
-            f"{schema}.{row[1]}"
+            f"{schema}.{name}"
             for schema in sorted({table.schema for table in ALL_TABLES})
-            for row in self.run(f"SHOW TABLES IN {schema}")
+            for name in self.tables(schema)
         }
         for table in ALL_TABLES:
             if table.qualified_name in existing:
@@ -137,18 +165,17 @@ class HiveCatalog:
 
     def _run(
         self, sql: str, parameters: dict[str, Any] | None
-    ) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
+    ) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
+        """Names and kinds of the columns, and the rows."""
         refused = importlib.import_module("pyhive.exc").Error
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql, parameters)
             if cursor.description is None:
-                return [], [], []
+                return [], []
             # Hive itself calls a column table.column.
-            names = [str(column[0]).rpartition(".")[2] for column in cursor.description]
-            kinds = [column[1] for column in cursor.description]
-            dates = [name for name, kind in zip(names, kinds, strict=True) if kind == "DATE_TYPE"]
-            return names, list(cursor.fetchall()), dates
+            columns = [(str(c[0]).rpartition(".")[2], str(c[1])) for c in cursor.description]
+            return columns, list(cursor.fetchall())
         except refused as error:
             reason = str(error)[:500]
             raise WarehouseError(f"HiveServer2 refused {sql[:200]!r}: {reason}") from error

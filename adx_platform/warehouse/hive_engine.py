@@ -174,6 +174,10 @@ class HiveWarehouse:
         """Run one query on the server; times come back as naive UTC."""
         return self._catalog.query(sql, parameters)
 
+    def built_tables(self, schema: str) -> list[str]:
+        """Names of the tables, views aside, of ``schema``."""
+        return self._catalog.tables(schema)
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         return _highest(self._read(LOADS), "load_id")

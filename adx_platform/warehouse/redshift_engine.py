@@ -197,6 +197,15 @@ class RedshiftWarehouse:
         """Run one query, whose parameters are ``:name``; times come back as naive UTC."""
         return frame_of(*self.connection.described_rows(sql, parameters))
 
+    def built_tables(self, schema: str) -> list[str]:
+        """Names of the tables, views aside, of ``schema``."""
+        rows = self.connection.rows(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = :schema "
+            "AND table_type = 'BASE TABLE' ORDER BY table_name",
+            {"schema": schema},
+        )
+        return [str(name) for (name,) in rows]
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         return self.connection.number("SELECT coalesce(max(load_id), 0) FROM control.loads")

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from adx_platform import faultpoints
+from adx_platform.settings import load_settings
 from adx_platform.warehouse.base import (
     LoadBatch,
     LoadRange,
@@ -23,8 +26,10 @@ from adx_platform.warehouse.base import (
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.hive_catalog import HiveCatalog
 from adx_platform.warehouse.hive_engine import HiveWarehouse
+from adx_platform.warehouse.hive_publish import publish_build
 from adx_platform.warehouse.hive_store import HiveStore
 from adx_platform.warehouse.projection import project
+from adx_platform.warehouse.published import open_published
 from adx_platform.warehouse.tables import ALL_TABLES, RAW_TABLES
 from assets_tests.servers.ports import free_port
 from assets_tests.servers.spark_thrift import missing, spark_thrift
@@ -34,6 +39,7 @@ pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.long]
 STREAM = "clicks_conversions"
 TOPIC_ID = "topic-a"
 HOUR = 3600
+AT = datetime(2026, 3, 1, 1, 2, 3, 4)  # noqa: DTZ001 the warehouse's times are naive UTC
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def store_dir(tmp_path: Path, port: int) -> Path:
     """An empty warehouse: the tables of the test before are dropped from the metastore."""
     catalog = HiveCatalog("127.0.0.1", port, "adx")
-    for schema in ("raw", "control", "reference"):
+    for schema in ("raw", "control", "reference", "marts"):
         catalog.run(f"DROP DATABASE IF EXISTS {schema} CASCADE")
     catalog.close()
     return tmp_path / f"copies {uuid.uuid4().hex[:4]}"
@@ -222,3 +228,46 @@ def test_the_raw_tables_are_partitioned_by_hour(store_dir: Path, port: int) -> N
         columns = [c.name for c in table.columns]
         assert described[: len(columns) + 1] == [*columns, "partition_hour"]
     catalog.close()
+
+
+@pytest.mark.timeout(600)
+def test_a_green_build_is_published_on_this_machine(
+    store_dir: Path, port: int, tmp_path: Path
+) -> None:
+    warehouse = {"engine": "hive", "host": "127.0.0.1", "port": port, "copies_dir": store_dir}
+    settings = load_settings(home=tmp_path / "home", warehouse=warehouse)
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(batch(0, 5, 1))
+        assert hive.built_tables("marts") == []
+        hive.record_build("b1", 1)
+    with pytest.raises(WarehouseError, match="marts is empty"):
+        publish_build(settings, "b1")
+    with opened(store_dir, port) as hive:
+        for statement in (
+            "CREATE DATABASE marts",
+            (
+                "CREATE TABLE marts.agg (n BIGINT, name STRING, is_new BOOLEAN, "
+                "share DECIMAL(25,6), never DECIMAL(25,6), at TIMESTAMP, day DATE) "
+                "STORED AS PARQUET"
+            ),
+            (
+                "INSERT INTO marts.agg VALUES (1, 'a', true, 0.5, null, "
+                "timestamp '2026-03-01 01:02:03.000004', date '2026-03-01')"
+            ),
+            "CREATE TABLE marts.empty (n BIGINT, day DATE) STORED AS PARQUET",
+            "CREATE TABLE marts.fct_clicks (n BIGINT) STORED AS PARQUET",
+            "CREATE VIEW marts.seen AS SELECT n FROM marts.agg",
+        ):
+            hive.query(statement)
+        assert hive.built_tables("marts") == ["agg", "empty", "fct_clicks"]
+    with pytest.raises(WarehouseError, match="not recorded as green"):
+        publish_build(settings, "b2")
+    assert publish_build(settings, "b1").rows == {"agg": 1, "empty": 0}
+    with open_published(settings.published_dir) as snapshot:
+        assert snapshot.sql("from marts.agg").fetchall() == [
+            (1, "a", True, Decimal("0.500000"), None, AT, AT.date())
+        ]
+        described = {row[0]: row[1] for row in snapshot.sql("describe marts.empty").fetchall()}
+        assert described == {"n": "BIGINT", "day": "DATE"}
+        assert snapshot.sql("select max(load_id) from control.loads").fetchall() == [(1,)]

@@ -59,7 +59,7 @@ def weights(warehouse: DuckDBWarehouse) -> list[tuple[object, ...]]:
 
 
 def test_without_models_it_says_what_to_run(warehouse: DuckDBWarehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"int_attribution_transitions .* run `adx build`"):
+    with pytest.raises(WarehouseError, match=r"int_attribution_touches .* run `adx build`"):
         train_attribution(warehouse)
 
 

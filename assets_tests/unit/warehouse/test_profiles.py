@@ -17,7 +17,7 @@ from adx_platform.warehouse.base import WarehouseError
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.profiles import dbt_environment
 from adx_platform.warehouse.redshift_connection import connection_arguments
-from adx_platform.warehouse.selection import open_warehouse, publish_build
+from adx_platform.warehouse.selection import open_warehouse
 
 PROFILES = Path(__file__).parents[3] / "dbt_project" / "profiles.yml"
 
@@ -112,9 +112,3 @@ def test_a_hive_that_does_not_answer_is_named(unused_port: int, tmp_path: Path) 
     hive = {"engine": "hive", "host": "127.0.0.1", "port": unused_port}
     with pytest.raises(WarehouseError, match=f"no HiveServer2 answers at 127.0.0.1:{unused_port}"):
         open_warehouse(load_settings(home=tmp_path, warehouse=hive))
-
-
-def test_an_engine_that_cannot_publish_says_so(tmp_path: Path) -> None:
-    settings = load_settings(home=tmp_path, warehouse={"engine": "hive"})
-    with pytest.raises(WarehouseError, match="'hive' cannot be published in this release"):
-        publish_build(settings, "b1")
