@@ -12,6 +12,8 @@ it, others never return from trailing bytes, and none says which message of a ba
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import polars as pl
 
 from adx_platform.codecs.avro_columnar import read_columns
@@ -120,9 +122,10 @@ def _decode(
     frames = [_in_contract_columns(frame, writer)]
     if writer.may_read_singly:
         alone = members.filter(large | pl.col("row").is_in(deferred)).select("row", "body")
-        outcomes = read_singly(alone.iter_rows(), writer)
-        failures += [(one.row, one.failure) for one in outcomes if one.failure is not None]
-        frames.append(_in_contract_columns(_single_frame(outcomes, writer), writer))
+        if alone.height:
+            outcomes = read_singly(alone.iter_rows(), writer)
+            failures += [(one.row, one.failure) for one in outcomes if one.failure is not None]
+            frames.append(_in_contract_columns(_single_frame(outcomes, writer), writer))
     else:
         failures += [(row, _NOT_READ_SINGLY) for row in deferred]
     return pl.concat(frames), failures
@@ -157,19 +160,25 @@ def _field_schema(writer: Writer) -> pl.Schema:
 
 def _in_contract_columns(frame: pl.DataFrame, writer: Writer) -> pl.DataFrame:
     """Rename a record's fields to the contract's columns; columns of other records are null."""
-    renamed = _field_names(writer.record_type)
-    columns = [pl.lit(None, pl.Int32).alias("schema_id")]
+    return frame.select(_contract_columns(writer.record_type, tuple(frame.columns)))
+
+
+@lru_cache(maxsize=256)
+def _contract_columns(record_type: str, fields: tuple[str, ...]) -> tuple[pl.Expr, ...]:
+    """One expression for each column; making them takes longer than small batches do."""
+    renamed = _field_names(record_type)
+    columns: list[pl.Expr] = []
     for column, dtype in FRAME_SCHEMA.items():
         name = renamed.get(column, column)
         if column == "record_type":
-            columns.append(pl.lit(writer.record_type, pl.String).alias(column))
-        elif column == "is_test" and name in frame.columns:
+            columns.append(pl.lit(record_type, pl.String).alias(column))
+        elif column == "is_test" and name in fields:
             columns.append((pl.col(name) != 0).alias(column))
-        elif name in frame.columns:
+        elif column != "schema_id" and name in fields:
             columns.append(pl.col(name).alias(column))
-        elif column != "schema_id":
+        else:
             columns.append(pl.lit(None, dtype).alias(column))
-    return frame.select(columns).select(FRAME_SCHEMA.names())
+    return tuple(columns)
 
 
 def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:

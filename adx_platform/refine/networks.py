@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_right
+from functools import lru_cache
 
 import polars as pl
 
@@ -20,6 +21,8 @@ IPV4_PATTERN = rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}"
 _V4 = rf"\A{IPV4_PATTERN}\z"
 _V4_BITS_KEPT = 24
 _V6_BITS_KEPT = 48
+_REMEMBERED = 16_384
+"""Addresses kept parsed, a few MB: a bid request names its address in three places."""
 
 NETWORK_SCHEMA = pl.Schema({"ip_prefix": pl.String, "in_data_centre": pl.Boolean})
 
@@ -81,18 +84,29 @@ def _inside_v4(number: pl.Series, ranges: Ranges) -> pl.Series:
 
 def _judge_one(text: str, v4_ranges: Ranges, v6_ranges: Ranges) -> tuple[str | None, bool]:
     """IPv6 (also one that carries an IPv4 address), or no address at all."""
+    known = _address(text)
+    if known is None:
+        return None, False
+    prefix, version, number = known
+    ranges = v6_ranges if version == 6 else v4_ranges  # noqa: PLR2004 -- IP version 6
+    at = bisect_right(ranges, number, key=lambda pair: pair[0]) - 1
+    return prefix, at >= 0 and number <= ranges[at][1]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _address(text: str) -> tuple[str, int, int] | None:
+    """An address' network, version and number."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return None, False
+        return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    ranges = v6_ranges if address.version == 6 else v4_ranges  # noqa: PLR2004 -- IP version 6
-    at = bisect_right(ranges, int(address), key=lambda pair: pair[0]) - 1
-    return truncated(address), at >= 0 and int(address) <= ranges[at][1]
+    return truncated(address), address.version, int(address)
 
 
 def truncated(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     """The network that stands for the address: /24 of IPv4, /48 of IPv6."""
     kept = _V4_BITS_KEPT if isinstance(address, ipaddress.IPv4Address) else _V6_BITS_KEPT
-    return str(ipaddress.ip_network((address, kept), strict=False))
+    dropped = address.max_prefixlen - kept
+    return f"{type(address)(int(address) >> dropped << dropped)}/{kept}"
