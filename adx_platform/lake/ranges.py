@@ -96,15 +96,16 @@ def require_accounted(
         "partition",
         "offset",
         (pl.col("offset") + pl.col("gap_length").fill_null(1)).alias("next"),
-    ).sort("partition", "offset")
+    )
     strangers = rows.filter(~pl.col("partition").is_in([r.partition for r in ranges]))
     if strangers.height:
         raise UnaccountedOffsets(
-            f"{strangers.height} rows are of partition {strangers['partition'][0]}, "
+            f"{strangers.height} rows are of partition {strangers['partition'].min()}, "
             "which is not in the range; nothing was written"
         )
     for span in ranges:
-        _require_one(rows.filter(pl.col("partition") == span.partition), span, holes=holes)
+        of_partition = rows.filter(pl.col("partition") == span.partition).sort("offset")
+        _require_one(of_partition, span, holes=holes)
 
 
 def _require_one(rows: pl.DataFrame, span: OffsetRange, *, holes: bool) -> None:

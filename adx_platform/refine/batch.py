@@ -19,7 +19,7 @@ from adx_platform.contracts.dispositions import Disposition, ReasonCode
 from adx_platform.contracts.envelope import RAW_SCHEMA
 from adx_platform.contracts.streams import stream_named
 from adx_platform.refine.context import RefineContext
-from adx_platform.refine.decode import decode
+from adx_platform.refine.decode import decode, may_hold_nul
 from adx_platform.refine.duplicates import mark_duplicates
 from adx_platform.refine.enrich import enrich
 from adx_platform.refine.extension import readable_extensions
@@ -79,8 +79,9 @@ def refine_and_note(raw: pl.DataFrame, context: RefineContext) -> Refined:
     if decoded.rejects.height:
         undecoded = head.join(_named(decoded.rejects), on="row", maintain_order="right")
         parts.append(_rejected(undecoded, context))
+    has_nul = may_hold_nul(messages["value"], context)
     for (record_type,), part in decoded.frame.group_by("record_type", maintain_order=True):
-        parts += _judged(str(record_type), _with_head(head, part), context)
+        parts += _judged(str(record_type), _with_head(head, part), context, has_nul=has_nul)
     refined = pl.concat(parts) if parts else context.stream.events_schema.to_frame()
     if refined.height != raw.height:
         raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
@@ -116,7 +117,9 @@ def _with_head(head: pl.DataFrame, decoded: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> list[pl.DataFrame]:
+def _judged(
+    record_type: str, wide: pl.DataFrame, context: RefineContext, *, has_nul: bool
+) -> list[pl.DataFrame]:
     """Rows of one record type through all steps: those accepted so far, and those rejected."""
     frame = standardise(record_type, wide)
     frame = judge_times(frame, context.rules)
@@ -136,7 +139,7 @@ def _judged(record_type: str, wide: pl.DataFrame, context: RefineContext) -> lis
         event_date=pl.col("event_time").dt.date(), disposition=pl.lit(str(Disposition.ACCEPTED))
     )
     candidates = _conform(frame, context)
-    found = faults(context.stream, record_type, candidates)
+    found = faults(context.stream, record_type, candidates, has_nul=has_nul)
     # An event time out of bounds is null by now; its own reason comes before "missing".
     is_untimely = frame["time_code"].is_not_null()
     found = found.filter(~is_untimely[found["at"]])

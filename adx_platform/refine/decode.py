@@ -50,6 +50,22 @@ def decode(messages: pl.DataFrame, context: RefineContext) -> DecodedBatch:
     return decode_avro(values, context.registry)
 
 
+def may_hold_nul(values: pl.Series, context: RefineContext) -> bool:
+    """Whether a decoded text may contain a NUL: false only where none of the messages has one.
+
+    Args:
+        values: Binary series, the messages; null is a tombstone.
+        context: names the stream.
+    """
+    if context.stream.wire is Wire.AVRO:
+        # Its numbers are full of zero bytes.
+        return True
+    held = values.bin.contains(b"\0")
+    if context.stream.wire is Wire.JSON:
+        held |= values.bin.contains(b"\\u0000")
+    return bool(held.any())
+
+
 def _stated_versions(messages: pl.DataFrame) -> pl.Series | None:
     """The contract version of each message's header; one that is no number is no known version."""
     if not (messages["headers"].list.len() > 0).any():

@@ -49,16 +49,16 @@ def networks(ips: pl.Series, v4_ranges: Ranges, v6_ranges: Ranges) -> pl.DataFra
 
 def _judge(distinct: pl.Series, v4_ranges: Ranges, v6_ranges: Ranges) -> pl.DataFrame:
     text = distinct.str.strip_chars()
-    octets = pl.DataFrame({"text": text}).select(
-        pl.col("text").str.extract(_V4, group).cast(pl.UInt32).alias(f"o{group}")
-        for group in range(1, 5)
+    v4 = pl.when(pl.col("text").str.contains(_V4)).then("text")
+    octets = [
+        v4.str.split_exact(".", 3).struct.field(f"field_{place}").cast(pl.UInt32)
+        for place in range(4)
+    ]
+    found = pl.DataFrame({"text": text}).select(
+        number=octets[0] * (1 << 24) + octets[1] * (1 << 16) + octets[2] * (1 << 8) + octets[3],
+        prefix=v4.str.replace(r"[0-9]+\z", "0/24"),
     )
-    number = octets.select(
-        pl.col("o1") * (1 << 24) + pl.col("o2") * (1 << 16) + pl.col("o3") * (1 << 8) + pl.col("o4")
-    ).to_series()
-    prefix = octets.select(
-        pl.format("{}.{}.{}.0/24", pl.col("o1"), pl.col("o2"), pl.col("o3"))
-    ).to_series()
+    number, prefix = found["number"], found["prefix"]
     inside = _inside_v4(number, v4_ranges)
     others = number.is_null()
     if others.any():

@@ -31,20 +31,30 @@ _WIRE_NAMES: dict[str, dict[str, str]] = {
 FAULT_SCHEMA = pl.Schema({"at": pl.UInt32, "reason_code": pl.String, "reason": pl.String})
 
 
-def faults(stream: Stream, record_type: str, rows: pl.DataFrame) -> pl.DataFrame:
+def faults(
+    stream: Stream, record_type: str, rows: pl.DataFrame, *, has_nul: bool = True
+) -> pl.DataFrame:
     """What is wrong with rows that would otherwise be accepted.
 
     Args:
         stream: the contract.
         record_type: of all rows.
         rows: of ``stream.events_schema``, disposition ``accepted``.
+        has_nul: whether a text may contain a NUL; looking into all texts costs as much as all
+            other rules together.
 
     Returns:
         ``FAULT_SCHEMA``: position of the row in ``rows``, and its first fault: a missing field
         before an invalid value, then in the order of the columns. Sound rows are not in it.
     """
     return (
-        pl.concat([_model_faults(stream, record_type, rows), *_own_faults(record_type, rows)])
+        pl.concat(
+            [
+                _model_faults(stream, record_type, rows),
+                *(_nul_faults(record_type, rows) if has_nul else []),
+                *(_nameless(rows) if record_type == "bid_request" else []),
+            ]
+        )
         .sort("at", "rank", "order")
         .unique("at", keep="first", maintain_order=True)
         .select(FAULT_SCHEMA.names())
@@ -103,27 +113,29 @@ def _model_faults(stream: Stream, record_type: str, rows: pl.DataFrame) -> pl.Da
     return verdicts.said[first].insert_column(0, suspects["at"]).select(_RANKED_SCHEMA.names())
 
 
-def _own_faults(record_type: str, rows: pl.DataFrame) -> list[pl.DataFrame]:
-    """Rules that a model of columns cannot say."""
+def _nul_faults(record_type: str, rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Text with a NUL cannot be stored by the warehouses."""
     names = _WIRE_NAMES[record_type]
     found = []
-    # Text with a NUL cannot be stored by the warehouses.
     texts = [name for name, dtype in rows.schema.items() if dtype == pl.String]
     has_nul = rows.select(pl.col(texts).str.contains("\0", literal=True)).with_row_index("at")
     for order, name in enumerate(texts):
         if has_nul[name].any():
             reason = f"{names.get(name, name)}: the text contains a NUL character"
             found.append(_fault(has_nul.filter(name), ReasonCode.INVALID_VALUE, reason, order))
-    if record_type == "bid_request":
-        nameless = rows.with_row_index("at").filter(
-            pl.col("imps")
-            .list.eval(pl.element().struct.field("imp_id").is_null())
-            .list.any()
-            .fill_null(value=False)
-        )
-        reason = "imp.id: required, but absent or empty"
-        found.append(_fault(nameless, ReasonCode.MISSING_FIELD, reason, 0))
     return found
+
+
+def _nameless(rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Bid requests with an impression that has no id, which a model of columns cannot say."""
+    found = rows.with_row_index("at").filter(
+        pl.col("imps")
+        .list.eval(pl.element().struct.field("imp_id").is_null())
+        .list.any()
+        .fill_null(value=False)
+    )
+    reason = "imp.id: required, but absent or empty"
+    return [_fault(found, ReasonCode.MISSING_FIELD, reason, 0)]
 
 
 def _fault(rows: pl.DataFrame, code: ReasonCode, reason: str, order: int) -> pl.DataFrame:
