@@ -94,6 +94,13 @@ def test_a_bad_impression_is_rejected_with_the_field_and_nothing_personal(
         assert row[name] is None
 
 
+def test_a_nul_in_a_csv_line_is_found(context_of: Contexts, raw_of: Raw, click_line: bytes) -> None:
+    raw = raw_of([click_line, click_line.replace(b"k1", b"k\0")])
+    sound, broken = rows_of("clicks_conversions", context_of, raw)
+    assert sound["disposition"] == "accepted"
+    assert broken["reason"] == "click_id: the text contains a NUL character"
+
+
 def test_click_and_conversion_rules(context_of: Contexts, raw_of: Raw, click_line: bytes) -> None:
     ts = click_line.split(b",")[2]
     conversion = b"conversion,e2," + ts + b",,,u1,a1,,o1,purchase,12.5,eur,198.51.100.7,,true,true"
