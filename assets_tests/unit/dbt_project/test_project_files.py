@@ -33,7 +33,7 @@ def test_a_model_has_its_own_yaml_with_grain_and_columns(model: Path) -> None:
     assert len(names) == len(set(names))
     is_personal = bool(PERSONAL & set(names))
     assert is_personal == ("pii" in described.get("config", {}).get("tags", []))
-    if "marts" in model.parts:
+    if "marts" in model.relative_to(PROJECT).parts:
         assert described.get("data_tests"), "a mart has at least the test of its grain"
         assert any("unique_combination" in test for test in described["data_tests"])
 

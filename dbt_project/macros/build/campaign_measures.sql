@@ -21,3 +21,40 @@
 {%- endmacro %}
 
 {% macro one_if(condition) -%}case when {{ condition }} then 1 else 0 end{%- endmacro %}
+
+{#- What an impression counts, and when: rows of time, measures and condition, over `impressions`.
+
+    It is won, billed and rendered within a second or two, so nearly all of them are one row with all
+    measures and not three: what sums them has a third of the rows (measured 2026-11). One minute, as
+    neither hours nor offsets of time zones change within one. -#}
+{% macro impression_moments() -%}
+  {%- set first = 'coalesce(impressions.won_at, impressions.billed_at, impressions.rendered_at)' -%}
+  {%- set minute = "date_trunc('minute', " ~ first ~ ")" -%}
+  {%- set at_once -%}
+    {{ first }} is not null
+        and date_trunc('minute', coalesce(impressions.billed_at, {{ first }})) = {{ minute }}
+        and date_trunc('minute', coalesce(impressions.rendered_at, {{ first }})) = {{ minute }}
+  {%- endset -%}
+  {%- set measures = [
+      ('won_at', 'wins', '1'),
+      ('billed_at', 'billed_impressions', '1'),
+      ('billed_at', 'spend_micros', 'coalesce(impressions.spend_micros, 0)'),
+      ('rendered_at', 'gross_impressions', '1'),
+      ('rendered_at', 'net_impressions', adx.one_if('not impressions.is_givt')),
+      ('rendered_at', 'measurable_impressions', adx.one_if('not impressions.is_givt and impressions.measurable_at is not null')),
+      ('rendered_at', 'viewable_impressions', adx.one_if('not impressions.is_givt and impressions.viewable_at is not null')),
+  ] -%}
+  {%- set together = {} -%}
+  {%- set apart = {'won_at': {}, 'billed_at': {}, 'rendered_at': {}} -%}
+  {%- for time, measure, value in measures -%}
+    {%- do together.update({measure: 'case when impressions.' ~ time ~ ' is not null then ' ~ value ~ ' else 0 end'}) -%}
+    {%- do apart[time].update({measure: value}) -%}
+  {%- endfor -%}
+  {%- set moments = [(first, together, at_once)] -%}
+  {%- for time, values in apart.items() -%}
+    {%- do moments.append((
+        'impressions.' ~ time, values, 'impressions.' ~ time ~ ' is not null and not (' ~ at_once ~ ')'
+    )) -%}
+  {%- endfor -%}
+  {{ return(moments) }}
+{%- endmacro %}

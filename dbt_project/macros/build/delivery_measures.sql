@@ -15,17 +15,6 @@
 {%- set incremental = adx.builds_touched_days() %}
 {%- set lookback = var('adx_lookback_days') %}
 {%- set near = lookback + around %}
-{#- Time that counts, and what is counted then. -#}
-{%- set moments = [
-    ('won_at', {'wins': '1'}),
-    ('billed_at', {'billed_impressions': '1', 'spend_micros': 'coalesce(impressions.spend_micros, 0)'}),
-    ('rendered_at', {
-        'gross_impressions': '1',
-        'net_impressions': adx.one_if('not impressions.is_givt'),
-        'measurable_impressions': adx.one_if('not impressions.is_givt and impressions.measurable_at is not null'),
-        'viewable_impressions': adx.one_if('not impressions.is_givt and impressions.viewable_at is not null'),
-    }),
-] -%}
 last_touches as {{ adx.read_twice() }}(
 
     select attribution.*
@@ -38,16 +27,16 @@ last_touches as {{ adx.read_twice() }}(
 ),
 
 happened as (
-    {% for time, values in moments %}
+    {% for time, values, condition in adx.impression_moments() %}
     select
         {%- for dimension in adx.delivery_dimensions() %}
         coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
         {%- endfor %}
-        impressions.{{ time }} as happened_at,
+        {{ time }} as happened_at,
         {{- adx.campaign_measures(values) }},
         impressions.load_id
     from {{ ref('fct_impressions') }} as impressions
-    where impressions.{{ time }} is not null
+    where {{ condition }}
     {%- if incremental %}
         and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=near, after=near) }}
     {%- endif %}
@@ -103,14 +92,14 @@ happened as (
 )
 {%- endmacro %}
 
-{#- The summed columns of the two delivery aggregates. -#}
-{% macro summed_delivery_measures(alias) -%}
+{#- The measures of the two delivery aggregates, from the campaign's. -#}
+{% macro delivery_measures_of(alias) -%}
     {%- for measure in adx.campaign_measure_names() %}
     {%- if measure == 'net_impressions' %}
-    {{ adx.sum_bigint(alias ~ '.gross_impressions - ' ~ alias ~ '.net_impressions') }} as givt_impressions,
+    {{ alias }}.gross_impressions - {{ alias }}.net_impressions as givt_impressions,
     {%- elif measure == 'spend_micros' %}
-    {{ adx.sum_bigint(alias ~ '.conversions - ' ~ alias ~ '.post_click_conversions') }} as post_view_conversions,
+    {{ alias }}.conversions - {{ alias }}.post_click_conversions as post_view_conversions,
     {%- endif %}
-    {{ adx.sum_bigint(alias ~ '.' ~ measure) }} as {{ measure }}{% if not loop.last %},{% endif %}
+    {{ alias }}.{{ measure }}{% if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}

@@ -4,7 +4,6 @@
 
 {% macro redshift_dist(model_name) -%}
   {%- set keys = {
-      'int_impressions_correlated': 'bid_id',
       'fct_impressions': 'impression_key',
       'fct_auctions': 'request_event_id',
       'fct_clicks': 'event_id',

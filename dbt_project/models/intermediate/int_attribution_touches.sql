@@ -95,11 +95,16 @@ touches as (
 
 -- A user's touches with a conversion, in one order with the edges of its windows: what the edges
 -- see is which touches, by number, are inside. A join by time would pair every conversion of a
--- busy user with every touch.
+-- busy user with every touch. Sorted is only what decides the order; the rest is joined at the end.
 marks as (
 
     select
-        touches.*,
+        touches.touch_type,
+        touches.touch_event_id,
+        touches.touched_at,
+        touches.impression_key,
+        touches.user_id,
+        touches.advertiser_id,
         1 as mark_order,
         {{ adx.as_text('null') }} as conversion_event_id
     from touches
@@ -115,11 +120,8 @@ marks as (
         {{ adx.as_text('null') }} as touch_event_id,
         {{ edge }} as touched_at,
         {{ adx.as_text('null') }} as impression_key,
-        {{ adx.as_text('null') }} as campaign_id,
-        {{ adx.as_text('null') }} as creative_id,
         conversions.user_id,
         conversions.advertiser_id,
-        conversions.load_id,
         {{ order }} as mark_order,
         conversions.event_id as conversion_event_id
     from conversions
@@ -174,27 +176,11 @@ kept as (
 paired as (
 
     select
-        conversions.event_id as conversion_event_id,
-        conversions.order_id,
-        conversions.conversion_type,
-        conversions.advertiser_id,
-        conversions.user_id,
-        conversions.converted_at,
-        conversions.value_micros,
-        conversions.value_currency,
-        conversions.revenue_micros,
-        conversions.currency,
-        conversions.conversion_date,
+        kept.conversion_event_id,
         touches.touch_type,
         touches.touch_event_id,
         touches.touched_at,
-        touches.impression_key,
-        touches.campaign_id,
-        touches.creative_id,
-        greatest(conversions.load_id, touches.load_id) as load_id,
-        max(case when touches.touch_type = 'click' then 1 else 0 end) over (
-            partition by conversions.event_id, touches.impression_key
-        ) as is_clicked
+        touches.impression_key
     from kept
     inner join numbered as touches
         on kept.user_id = touches.user_id
@@ -202,50 +188,79 @@ paired as (
         and kept.touch_type = touches.touch_type
         and kept.touch_number = touches.touch_number
         and touches.mark_order = 1
-    inner join conversions
-        on kept.conversion_event_id = conversions.event_id
+
+),
+
+clicked as (
+
+    select distinct
+        paired.conversion_event_id,
+        paired.impression_key
+    from paired
+    where paired.touch_type = 'click'
+        and paired.impression_key is not null
+
+),
+
+ranked as (
+
+    select
+        paired.conversion_event_id,
+        paired.touch_type,
+        paired.touch_event_id,
+        cast(row_number() over (
+            partition by paired.conversion_event_id
+            order by
+                paired.touched_at,
+                case paired.touch_type when 'view' then 0 else 1 end,
+                paired.touch_event_id
+        ) as bigint) as touch_position,
+        cast(count(*) over (partition by paired.conversion_event_id) as bigint) as touch_count,
+        -- A click beats every view; then the latest touch, and the highest event id among touches of
+        -- one microsecond.
+        cast(row_number() over (
+            partition by paired.conversion_event_id
+            order by
+                case paired.touch_type when 'click' then 0 else 1 end,
+                paired.touched_at desc,
+                paired.touch_event_id desc
+        ) as bigint) as last_touch_rank
+    from paired
+    left join clicked
+        on paired.conversion_event_id = clicked.conversion_event_id
+        and paired.impression_key = clicked.impression_key
+    -- The view and the click of one impression are one touch, and the click is it.
+    where paired.touch_type = 'click'
+        or clicked.conversion_event_id is null
 
 )
 
 select
-    paired.conversion_event_id,
-    paired.touch_event_id,
-    paired.touch_type,
-    paired.touched_at,
-    {{ adx.micros_between('paired.touched_at', 'paired.converted_at') }} as micros_to_conversion,
-    cast(row_number() over (
-        partition by paired.conversion_event_id
-        order by
-            paired.touched_at,
-            case paired.touch_type when 'view' then 0 else 1 end,
-            paired.touch_event_id
-    ) as bigint) as touch_position,
-    cast(count(*) over (partition by paired.conversion_event_id) as bigint) as touch_count,
-    -- A click beats every view; then the latest touch, and the highest event id among touches of
-    -- one microsecond.
-    cast(row_number() over (
-        partition by paired.conversion_event_id
-        order by
-            case paired.touch_type when 'click' then 0 else 1 end,
-            paired.touched_at desc,
-            paired.touch_event_id desc
-    ) as bigint) as last_touch_rank,
-    paired.impression_key,
-    paired.campaign_id,
-    paired.creative_id,
-    paired.advertiser_id,
-    paired.user_id,
-    paired.order_id,
-    paired.conversion_type,
-    paired.converted_at,
-    paired.value_micros,
-    paired.value_currency,
-    paired.revenue_micros,
-    paired.currency,
-    paired.load_id,
-    paired.conversion_date
-from paired
--- The view and the click of one impression are one touch, and the click is it.
-where paired.touch_type = 'click'
-    or paired.impression_key is null
-    or paired.is_clicked = 0
+    ranked.conversion_event_id,
+    ranked.touch_event_id,
+    ranked.touch_type,
+    touches.touched_at,
+    {{ adx.micros_between('touches.touched_at', 'conversions.converted_at') }} as micros_to_conversion,
+    ranked.touch_position,
+    ranked.touch_count,
+    ranked.last_touch_rank,
+    touches.impression_key,
+    touches.campaign_id,
+    touches.creative_id,
+    conversions.advertiser_id,
+    conversions.user_id,
+    conversions.order_id,
+    conversions.conversion_type,
+    conversions.converted_at,
+    conversions.value_micros,
+    conversions.value_currency,
+    conversions.revenue_micros,
+    conversions.currency,
+    greatest(conversions.load_id, touches.load_id) as load_id,
+    conversions.conversion_date
+from ranked
+inner join touches
+    on ranked.touch_type = touches.touch_type
+    and ranked.touch_event_id = touches.touch_event_id
+inner join conversions
+    on ranked.conversion_event_id = conversions.event_id

@@ -2,41 +2,18 @@
 
 -- The two campaign aggregates sum these rows, by UTC hour and by local day. source_date is the
 -- partition column of the fact that a row comes from, to prune by.
+{%- for time, values, condition in adx.impression_moments() %}
 select
     impressions.campaign_id,
     impressions.advertiser_id,
-    impressions.won_at as happened_at,
+    {{ time }} as happened_at,
     impressions.impression_date as source_date,
-    {{- adx.campaign_measures({'wins': '1'}) }},
+    {{- adx.campaign_measures(values) }},
     impressions.load_id
 from {{ ref('fct_impressions') }} as impressions
-where impressions.won_at is not null
+where {{ condition }}
 union all
-select
-    impressions.campaign_id,
-    impressions.advertiser_id,
-    impressions.billed_at as happened_at,
-    impressions.impression_date as source_date,
-    {{- adx.campaign_measures({'billed_impressions': '1', 'spend_micros': 'coalesce(impressions.spend_micros, 0)'}) }},
-    impressions.load_id
-from {{ ref('fct_impressions') }} as impressions
-where impressions.billed_at is not null
-union all
-select
-    impressions.campaign_id,
-    impressions.advertiser_id,
-    impressions.rendered_at as happened_at,
-    impressions.impression_date as source_date,
-    {{- adx.campaign_measures({
-        'gross_impressions': '1',
-        'net_impressions': adx.one_if('not impressions.is_givt'),
-        'measurable_impressions': adx.one_if('not impressions.is_givt and impressions.measurable_at is not null'),
-        'viewable_impressions': adx.one_if('not impressions.is_givt and impressions.viewable_at is not null'),
-    }) }},
-    impressions.load_id
-from {{ ref('fct_impressions') }} as impressions
-where impressions.rendered_at is not null
-union all
+{%- endfor %}
 select
     clicks.campaign_id,
     clicks.advertiser_id,

@@ -1,18 +1,63 @@
 {{ adx.touched_days_config('impression', 'impression_date') }}
 
-with impressions as (
+{%- set incremental = adx.builds_touched_days() %}
+
+with
+
+{%- if incremental %}
+
+-- Bids with an event on a touched day; the rest of their events may lie days away.
+touched_bids as (
+
+    select {{ adx.bid_key_columns('notices') }}
+    from {{ ref('int_bid_notices_deduped') }} as notices
+    where {{ adx.is_touched('impression', 'notices.event_date') }}
+    union
+    select {{ adx.bid_key_columns('events') }}
+    from {{ ref('int_ad_impressions_deduped') }} as events
+    where {{ adx.is_touched('impression', 'events.event_date') }}
+
+),
+{%- endif %}
+
+{%- for name, table, condition in [
+    ('notices', 'bid_notices', "notices.notice_type in ('win', 'billing')"),
+    ('events', 'ad_impressions', none),
+    ('responses', 'bid_responses', 'responses.bid_id is not null'),
+] %}
+
+{{ name }} as {{ adx.read_twice() }}(
+
+    select {{ name }}.*
+    from {{ ref('int_' ~ table ~ '_deduped') }} as {{ name }}
+    {%- if incremental %}
+    inner join touched_bids on {{ adx.same_bid(name, 'touched_bids') }}
+    where {{ adx.is_near_touched('impression', name ~ '.event_date') }}
+    {%- if condition %}
+        and {{ condition }}
+    {%- endif %}
+    {%- elif condition %}
+    where {{ condition }}
+    {%- endif %}
+
+),
+{%- endfor %}
+
+{{ adx.fold_bids('notices', 'events', 'responses') }},
+
+impressions as (
 
     select
-        correlated.*,
+        bids.*,
         case
-            when correlated.billing_price_cpm_micros is not null
-                then coalesce(correlated.billing_currency, correlated.win_currency)
-            else correlated.win_currency
+            when bids.billing_price_cpm_micros is not null
+                then coalesce(bids.billing_currency, bids.win_currency)
+            else bids.win_currency
         end as charged_currency,
-        coalesce(correlated.billing_price_cpm_micros, correlated.win_price_cpm_micros) as charged_price_cpm_micros
-    from {{ ref('int_impressions_correlated') }} as correlated
-    {%- if adx.builds_touched_days() %}
-    where {{ adx.is_touched('impression', 'correlated.impression_date') }}
+        coalesce(bids.billing_price_cpm_micros, bids.win_price_cpm_micros) as charged_price_cpm_micros
+    from folded_bids as bids
+    {%- if incremental %}
+    where {{ adx.is_touched('impression', 'bids.impression_date') }}
     {%- endif %}
 
 ),
