@@ -1,16 +1,18 @@
 """`python -m assets_tests.bench.warehouse`: what building the marts costs, and what it follows.
 
 Belongs here: building a large warehouse with dbt as a user does, in processes of their own, and the
-table. Does not belong here: its rows (``warehouse_rows``).
+tables. Does not belong here: its rows (``warehouse_rows``), other engines (``warehouse_engines``).
 
-Three questions: a full build, its time and memory; an hour of new data after a history, and after
-one of a tenth; last-touch attribution next to one bare ASOF join of the same rows.
+Four questions: a full build, its time and memory, of delivery and attribution and of everything; an
+hour of new data after a history, and after one of a tenth; last-touch attribution next to one bare
+ASOF join of the same rows; the same SQL on Spark.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assets_tests.bench.peers.measuring import Cost, cost_of
+from assets_tests.bench.warehouse_engines import Engines, side_by_side
 from assets_tests.bench.warehouse_rows import Volumes, add_load, create_tables
 
 PROJECT: Final = Path(__file__).parents[2] / "dbt_project"
@@ -34,6 +37,9 @@ _DAYS: Final = 20
 _HOURS: Final = 24
 _REPETITIONS: Final = 3
 _SLOWEST: Final = 8
+_TESTS: Final = ("--exclude-resource-type", "test", "unit_test")
+_CORE: Final = ("--select", "+group:delivery", "+group:attribution")
+_NO_SERVER: Final = ("--no-introspect", "--no-populate-cache", "--vars", "{adx_incremental: never}")
 
 # What an analyst without a platform would write: the latest touch, of either type, and no windows.
 _BARE_JOIN: Final = """
@@ -67,11 +73,14 @@ class Build:
 class Place:
     """One warehouse in a folder of its own."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        """An empty warehouse."""
+    def __init__(self, folder: Path, threads: int, like: Place | None = None) -> None:
+        """An empty warehouse, or one with the rows of another."""
         self.folder = folder
         self.threads = threads
         folder.mkdir()
+        if like is not None:
+            shutil.copyfile(like.database, self.database)
+            return
         with self.connection() as connection:
             create_tables(connection)
 
@@ -86,9 +95,9 @@ class Place:
         connection.execute(f"set threads = {self.threads}")
         return connection
 
-    def build(self, name: str, rows: int) -> Build:
-        """Run every model, and note the build as green."""
-        cost = self._dbt("build", "--exclude-resource-type", "test", "unit_test")
+    def build(self, name: str, rows: int, *selection: str) -> Build:
+        """Run every model that is selected, and note the build as green."""
+        cost = self._dbt("build", *_TESTS, *selection)
         with self.connection() as connection:
             connection.execute(
                 "insert into control.builds "
@@ -101,12 +110,14 @@ class Place:
         """Run the data tests of what the last build rebuilt."""
         return Build(name, 0, self._dbt("test", "--exclude-resource-type", "unit_test"), {})
 
-    def compiled(self, model: str) -> str:
-        """The SQL of a model, as the last build ran it."""
-        (path,) = (self.folder / "target" / "compiled").rglob(f"{model}.sql")
+    def compiled(self, model: str, engine: str = "duckdb") -> str:
+        """The SQL of a model over all days."""
+        self._dbt("compile", *_NO_SERVER, "--select", model, engine=engine)
+        (path,) = (self.folder / f"target_{engine}" / "compiled").rglob(f"{model}.sql")
         return path.read_text(encoding="utf-8")
 
-    def _dbt(self, command: str, *arguments: str) -> Cost:
+    def _dbt(self, command: str, *arguments: str, engine: str | None = None) -> Cost:
+        target = "target" if engine is None else f"target_{engine}"
         environment = {
             **os.environ,
             "ADX_DUCKDB_PATH": str(self.database),
@@ -115,8 +126,8 @@ class Place:
         project = str(PROJECT)
         program = [str(Path(sys.executable).with_name("dbt")), command, *arguments]
         places = [
-            "--project-dir", project, "--profiles-dir", project, "--target", "duckdb",
-            "--target-path", str(self.folder / "target"),
+            "--project-dir", project, "--profiles-dir", project, "--target", engine or "duckdb",
+            "--target-path", str(self.folder / target),
             "--log-path", str(self.folder / "logs"), "--quiet",
         ]  # fmt: skip
         return cost_of([[*program, *places]], environment, self.folder)
@@ -139,8 +150,18 @@ def warehouse(
     folder: Annotated[
         Path | None, typer.Option(help="Where the databases are made; they are large.")
     ] = None,
+    *,
+    everything: Annotated[
+        bool, typer.Option(help="All marts as well, and not only delivery and attribution.")
+    ] = True,
+    spark: Annotated[bool, typer.Option(help="The same SQL on Spark.")] = True,
+    core_hour: Annotated[
+        float | None, typer.Option(help="Price of an hour of one core, to say costs in money.")
+    ] = None,
 ) -> None:
     """Build large warehouses, whole and by an hour, and say what that took."""
+    console = Console(width=130)
+    console.print(f"load before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores", highlight=False)
     volumes = Volumes(
         impressions=impressions,
         clicks=impressions // 10,
@@ -150,36 +171,41 @@ def warehouse(
         days=_DAYS,
     )
     builds: list[Build] = []
+    engines: list[Engines] = []
+    ratios: list[str] = []
     with tempfile.TemporaryDirectory(prefix="adx-warehouse-", dir=folder) as scratch:
-        short = Place(Path(scratch) / "short", threads)
-        builds += _full_and_hour(short, _part(volumes, 10, _DAYS // 10))[0]
-        long = Place(Path(scratch) / "long", threads)
-        more, (ours, bare) = _full_and_hour(long, volumes)
-        builds += more
+        for size in (_part(volumes, 10, _DAYS // 10), volumes):
+            raw = Place(Path(scratch) / "raw", threads)
+            with raw.connection() as connection:
+                rows = sum(add_load(connection, size).values())
+            core = Place(Path(scratch) / "core", threads, like=raw)
+            builds += _full_and_hour(core, size, rows, "delivery and attribution", *_CORE)
+            if size is volumes:
+                ratios.append(_next_to_a_bare_join(core))
+                engines += side_by_side(core) if spark else []
+            shutil.rmtree(core.folder)
+            if everything:
+                whole = Place(Path(scratch) / "whole", threads, like=raw)
+                builds += _full_and_hour(whole, size, rows, "everything")
+                builds.append(whole.test(f"its data tests, {size.days} days"))
+                shutil.rmtree(whole.folder)
+            shutil.rmtree(raw.folder)
         if requests:
             auctions = Place(Path(scratch) / "auctions", threads)
             size = Volumes(requests // 100, 0, 0, requests, 1000, 1)
             with auctions.connection() as connection:
                 rows = sum(add_load(connection, size).values())
-            builds.append(auctions.build(f"all of {requests:,} bid requests", rows))
-    console = Console(width=120)
-    console.print(_table(builds))
-    console.print(
-        f"last touch of all conversions: {ours:.2f} s; one bare ASOF join of the same rows: "
-        f"{bare:.2f} s; ratio {ours / bare:.2f} (medians of {_REPETITIONS})",
-        highlight=False,
-    )
-    for build in (builds[3], *builds[6:]):
-        slowest = sorted(build.models.items(), key=lambda item: -item[1])[:_SLOWEST]
-        shown = ", ".join(f"{model} {seconds:.1f}" for model, seconds in slowest)
-        console.print(f"{build.name}, seconds by model: {shown}", highlight=False)
+            builds.append(auctions.build(f"everything, {requests:,} bid requests", rows))
+    console.print(f"load after: {os.getloadavg()[0]:.1f}", highlight=False)
+    console.print(_table(builds, core_hour))
+    for line in (*ratios, *map(str, engines), *filter(None, map(_slowest, builds))):
+        console.print(line, highlight=False)
 
 
-def _full_and_hour(place: Place, volumes: Volumes) -> tuple[list[Build], tuple[float, float]]:
-    with place.connection() as connection:
-        rows = sum(add_load(connection, volumes).values())
-    full = place.build(f"all of {volumes.days} days", rows)
-    joins = _next_to_a_bare_join(place)
+def _full_and_hour(
+    place: Place, volumes: Volumes, rows: int, what: str, *selection: str
+) -> list[Build]:
+    full = place.build(f"{what}, {volumes.days} days", rows, *selection)
     hour = _part(volumes, volumes.days * _HOURS, 1)
     with place.connection() as connection:
         new = add_load(
@@ -189,8 +215,7 @@ def _full_and_hour(place: Place, volumes: Volumes) -> tuple[list[Build], tuple[f
             day=volumes.days,
             fraction=1 / _HOURS,
         )
-    name = f"an hour after {volumes.days} days"
-    return [full, place.build(name, sum(new.values())), place.test("its data tests")], joins
+    return [full, place.build("an hour after them", sum(new.values()), *selection)]
 
 
 def _part(volumes: Volumes, parts: int, days: int) -> Volumes:
@@ -203,13 +228,17 @@ def _part(volumes: Volumes, parts: int, days: int) -> Volumes:
     )
 
 
-def _next_to_a_bare_join(place: Place) -> tuple[float, float]:
+def _next_to_a_bare_join(place: Place) -> str:
     ours = (
         "select conversion_event_id, touch_event_id "
         f"from ({place.compiled('int_attribution_touches')}) where last_touch_rank = 1"
     )
     with place.connection() as connection:
-        return _seconds(connection, ours), _seconds(connection, _BARE_JOIN)
+        mine, bare = _seconds(connection, ours), _seconds(connection, _BARE_JOIN)
+    return (
+        f"last touch of all conversions: {mine:.2f} s; one bare ASOF join of the same rows: "
+        f"{bare:.2f} s; ratio {mine / bare:.2f} (medians of {_REPETITIONS})"
+    )
 
 
 def _seconds(connection: duckdb.DuckDBPyConnection, select: str) -> float:
@@ -221,24 +250,38 @@ def _seconds(connection: duckdb.DuckDBPyConnection, select: str) -> float:
     return statistics.median(taken)
 
 
-def _table(builds: Sequence[Build]) -> Table:
+def _slowest(build: Build) -> str:
+    if not build.models:
+        return ""
+    slowest = sorted(build.models.items(), key=lambda item: -item[1])[:_SLOWEST]
+    shown = ", ".join(f"{model} {seconds:.1f}" for model, seconds in slowest)
+    return f"{build.name}, seconds by model: {shown}"
+
+
+def _table(builds: Sequence[Build], core_hour: float | None) -> Table:
     table = Table(
-        "build", "new raw rows", "wall s", "CPU s", "peak MB", "wall s per\nmillion rows",
+        "build", "new raw rows", "wall s", "CPU s", "peak MB", "CPU s per\nmillion rows",
         title="Building the marts with dbt on DuckDB, dbt's own start included",
         title_justify="left", box=SIMPLE,
     )  # fmt: skip
+    if core_hour is not None:
+        table.add_column(f"money per million rows,\n{core_hour:g} an hour of a core")
     for column in table.columns[1:]:
         column.justify = "right"
     for build in builds:
-        per_million = build.cost.wall_seconds / build.rows * 1e6 if build.rows else None
-        table.add_row(
+        cells = [
             build.name,
             f"{build.rows:,}",
             f"{build.cost.wall_seconds:.1f}",
             f"{build.cost.cpu_seconds:.1f}",
             f"{build.cost.peak_mb:,.0f}",
-            "" if per_million is None else f"{per_million:.2f}",
-        )
+        ]
+        if build.rows:
+            per_million = build.cost.cpu_seconds / build.rows * 1e6
+            cells.append(f"{per_million:.2f}")
+            if core_hour is not None:
+                cells.append(f"{per_million / 3600 * core_hour:.6f}")
+        table.add_row(*cells)
     return table
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -132,13 +131,6 @@ def add_load(
         [load_id, sum(rows.values())],
     )
     return rows
-
-
-def parquet_of(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> Path:
-    """The table as one Parquet file, for other tools."""
-    path = folder / f"{table.name}.parquet"
-    connection.execute(f"copy {table.qualified_name} to '{path}' (format parquet)")
-    return path
 
 
 @dataclass(frozen=True, slots=True)
