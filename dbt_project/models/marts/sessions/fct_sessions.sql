@@ -30,6 +30,9 @@ with events as (
         and {{ condition }}
     {%- if incremental %}
         and {{ adx.is_near_touched('session', 'facts.' ~ date, before=distance + 3, after=distance + 1) }}
+        {%- if distance %}
+        and {{ adx.is_near_touched('session', 'cast(facts.' ~ time ~ ' as date)', before=3, after=1) }}
+        {%- endif %}
     {%- endif %}
     {%- if not loop.last %}
     union all
