@@ -99,8 +99,9 @@ def require_accounted(
     )
     strangers = rows.filter(~pl.col("partition").is_in([r.partition for r in ranges]))
     if strangers.height:
+        first = strangers["partition"].sort()[0]
         raise UnaccountedOffsets(
-            f"{strangers.height} rows are of partition {strangers['partition'].min()}, "
+            f"{strangers.height} rows are of partition {first}, "
             "which is not in the range; nothing was written"
         )
     for span in ranges:
