@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -233,6 +233,11 @@ class WarehouseSettings(Section):
     )
     restricted_role: str | None = Field(
         None, description="Redshift: role that reads every column of the published marts"
+    )
+    retention: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="table (`raw.clicks`, `marts.fct_clicks`, ...) to the days that its rows "
+        "are kept, by event date; tables not named keep all (docs/operations/retention.md)",
     )
     max_lag_rows: int = Field(
         10_000_000,

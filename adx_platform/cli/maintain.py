@@ -1,6 +1,7 @@
-"""`adx maintain`: the lake's upkeep by hand.
+"""`adx maintain`: the upkeep of lake and warehouse by hand.
 
-Belongs here: the command. Does not belong here: the upkeep (``pipeline.upkeep``).
+Belongs here: the command. Does not belong here: the upkeep (``pipeline.upkeep``,
+``pipeline.expiry``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import typer
 from adx_platform.cli.inputs import checked_settings
 from adx_platform.cli.output import print_json, stderr, stdout
 from adx_platform.lake.storage import LakeStorage
+from adx_platform.pipeline.expiry import expire_rows
 from adx_platform.pipeline.upkeep import maintain_lake
 
 
@@ -26,13 +28,21 @@ def maintain(
 ) -> None:
     """Merge the lake's small files, drop expired raw bytes, delete files nothing refers to.
 
-    Safe while everything else runs; in Dagster the schedule `maintenance` does it.
+    Also deletes rows of the warehouse that are past ADX_WAREHOUSE__RETENTION. Safe while everything
+    else runs; in Dagster the schedule `maintenance` does it.
     """
     settings = checked_settings()
     with stderr.status("maintaining the lake"):
         reports = list(maintain_lake(LakeStorage.from_settings(settings), settings.lake))
+    with stderr.status("looking for rows past their retention"):
+        expiry = expire_rows(settings)
     if as_json:
-        print_json([asdict(report) for report in reports])
+        print_json(
+            {
+                "lake": [asdict(report) for report in reports],
+                "warehouse": asdict(expiry),
+            }
+        )
         return
-    for report in reports:
-        stdout.print(report.explain(), markup=False, soft_wrap=True)
+    for line in (*(report.explain() for report in reports), expiry.explain()):
+        stdout.print(line, markup=False, soft_wrap=True)

@@ -1,6 +1,7 @@
-"""The lake's upkeep as a job and a schedule.
+"""The upkeep of lake and warehouse as a job and a schedule.
 
-Belongs here: when it runs, and its report. Does not belong here: the upkeep (``pipeline.upkeep``).
+Belongs here: when it runs, and its report. Does not belong here: the upkeep (``pipeline.upkeep``,
+``pipeline.expiry``).
 """
 
 # No postponed annotations here: Dagster reads the type of `context` as an object.
@@ -16,7 +17,7 @@ MAINTENANCE_JOB = "maintain_lake"
 
 
 def maintenance_job() -> dg.JobDefinition:
-    """Merge small files, drop raw bytes past retention, delete what is replaced."""
+    """Merge small files, drop what is past retention, delete what is replaced."""
 
     @dg.op(
         name="keep_lake_tables_cheap",
@@ -38,13 +39,31 @@ def maintenance_job() -> dg.JobDefinition:
             }
         )
 
+    @dg.op(
+        name="expire_warehouse_rows",
+        ins={"lake_is_done": dg.In(dg.Nothing)},
+        retry_policy=TRANSIENT_RETRIES,
+        description="Deletes rows past ADX_WAREHOUSE__RETENTION; waits for a load or build.",
+    )
+    def expire(context: dg.OpExecutionContext, line: dg.ResourceParam[Line]) -> None:
+        with permanent_failures():
+            report = line.expire()
+        context.log.info(report.explain())
+        context.add_output_metadata(
+            {
+                "rows_expired": report.rows,
+                **{f"rows_expired/{item.table}": item.rows for item in report.expired},
+            }
+        )
+
     @dg.job(
         name=MAINTENANCE_JOB,
         executor_def=dg.in_process_executor,
-        description="Keep the lake's tables cheap: merge, drop what is past retention, clean up.",
+        description="Keep the lake's tables cheap: merge, drop what is past retention, clean up. "
+        "Then delete rows of the warehouse that are past theirs.",
     )
     def maintain_lake() -> None:
-        maintain()
+        expire(lake_is_done=maintain())
 
     return maintain_lake
 

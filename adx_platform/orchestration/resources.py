@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from adx_platform.contracts.streams import stream_named
 from adx_platform.lake.maintenance import UpkeepReport
 from adx_platform.lake.storage import LakeStorage
+from adx_platform.pipeline.expiry import ExpiryReport, expire_rows
 from adx_platform.pipeline.ingest import ingest_lane
 from adx_platform.pipeline.lags import PartitionLag, lags
 from adx_platform.pipeline.platform import Platform, open_platform
@@ -91,6 +92,10 @@ class Line:
     def maintain(self) -> list[UpkeepReport]:
         """Merge, drop and clean up in every table of the lake."""
         return list(maintain_lake(self.storage, self.settings.lake))
+
+    def expire(self) -> ExpiryReport:
+        """Delete the rows of the warehouse that are past their retention."""
+        return expire_rows(self.settings, wait_seconds=WAREHOUSE_WAIT_SECONDS)
 
     def train(self) -> TrainingReport:
         """Learn the weights of the data-driven attribution models from the built marts."""

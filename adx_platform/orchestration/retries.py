@@ -19,6 +19,7 @@ from adx_platform.streams.errors import (
     TopicRewound,
     UnknownTopic,
 )
+from adx_platform.warehouse.retention import RetentionError
 
 TRANSIENT_RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -31,6 +32,7 @@ PERMANENT = (
     UnknownTopic,
     IncompatibleTableSchema,
     ReferenceDataError,
+    RetentionError,
 )
 """Errors that stay until a person acts."""
 

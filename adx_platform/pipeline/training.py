@@ -102,12 +102,15 @@ def _require_models(warehouse: Warehouse) -> None:
 def _windows(warehouse: Warehouse, known: pl.DataFrame) -> tuple[date, ...]:
     """The months to train: those without weights, the newest, and what its windows reach back to.
 
+    A month that has lost rows to retention is not trained: half of its touches would teach wrongly.
+
     A late touch or conversion changes a month that is over; after the month that follows it no
     look-back window reaches it, and it stays as it is.
     """
     months = warehouse.query(
         "select distinct cast(date_trunc('month', conversion_date) as date) as month "
-        "from intermediate.int_attribution_touches order by month"
+        "from intermediate.int_attribution_touches where date_trunc('month', conversion_date) >= "
+        "(select coalesce(max(kept_from), date '1000-01-01') from control.retention) order by month"
     )["month"].to_list()
     if not months:
         return ()

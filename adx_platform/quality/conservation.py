@@ -30,8 +30,9 @@ LANDED = "landed"
 """Term of a raw message: its disposition is not decided in that layer."""
 
 EXPIRED = "expired"
-"""Term of a raw offset whose bytes are past retention while its refined row is kept: a repair
-found that nobody has them any more, and said so in its journal."""
+"""Term of an offset whose row is past retention. Raw: the refined row is kept, and a repair found
+that nobody has the bytes any more, and said so in its journal. Warehouse: a run of
+``control.expired_offsets`` stands for it."""
 
 TERMS: tuple[str, ...] = (LANDED, *(disposition.value for disposition in Disposition), EXPIRED)
 

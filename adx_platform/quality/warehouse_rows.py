@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from adx_platform.quality.conservation import (
+    EXPIRED,
     STORED_ROWS_SCHEMA,
     OffsetEquation,
     PartitionKey,
@@ -82,6 +83,12 @@ def stored_rows(
         "select topic_id, partition_id, kafka_offset, gap_length, gap_kind as term "  # noqa: S608 names are ours, values are quoted
         f"from raw.gaps where stream = {_literal(stream)} "
         f"and {_beyond(since, 'kafka_offset + gap_length - 1')}"
+    )
+    parts.append(
+        "select topic_id, partition_id, start_offset as kafka_offset, "  # noqa: S608 names are ours, values are quoted
+        f"end_offset - start_offset as gap_length, '{EXPIRED}' as term "
+        f"from control.expired_offsets where stream = {_literal(stream)} "
+        f"and {_beyond(since, 'end_offset - 1')}"
     )
     return (
         query(" union all ".join(parts))

@@ -100,6 +100,17 @@ def range_rows(batch: LoadBatch, load_id: int) -> list[tuple[int | str, ...]]:
     ]
 
 
+def range_parameters(stream: str, part: LoadRange) -> dict[str, int | str]:
+    """Parameters of a statement about one range."""
+    return {
+        "stream": stream,
+        "topic_id": part.topic_id,
+        "partition": part.partition,
+        "start_offset": part.start,
+        "end_offset": part.end,
+    }
+
+
 def cursor_rows(batch: LoadBatch, load_id: int) -> list[tuple[int | str, ...]]:
     """Rows of ``control.cursors`` after the batch."""
     return [

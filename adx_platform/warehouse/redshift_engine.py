@@ -28,12 +28,14 @@ from adx_platform.warehouse.base import (
     TopicPartition,
     WarehouseError,
 )
+from adx_platform.warehouse.expired_offsets import returning_statements
 from adx_platform.warehouse.frames import conform
 from adx_platform.warehouse.load_rules import (
     REMOVED_KEYS,
     check_build,
     check_ranges,
     cursor_rows,
+    range_parameters,
     range_rows,
     reference_table,
     tables_of,
@@ -304,6 +306,8 @@ class RedshiftWarehouse:
             for table in tables_of_stream(batch.stream):
                 count = self._remove_range(table, batch.stream, part, load_id)
                 removed[table.name] = removed.get(table.name, 0) + count
+            for statement in returning_statements(load_id, ":"):
+                self.connection.execute(statement, range_parameters(batch.stream, part))
         return removed
 
     def _remove_range(self, table: Table, stream: str, part: LoadRange, load_id: int) -> int:

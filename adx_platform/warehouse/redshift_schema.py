@@ -14,6 +14,7 @@ from adx_platform.warehouse.base import WarehouseError
 from adx_platform.warehouse.redshift_connection import RedshiftConnection
 from adx_platform.warehouse.tables import (
     ALL_TABLES,
+    EXPIRED_OFFSETS,
     GAPS,
     REJECTS,
     REMOVED_ROWS,
@@ -28,6 +29,7 @@ LOCK_TABLE: Final = "control.load_lock"
 # looks at every copy of an event. Builds read days.
 _EVENTS: Final = "DISTKEY(event_id) COMPOUND SORTKEY(event_date, load_id)"
 _SPREAD: Final = "DISTSTYLE EVEN SORTKEY(load_id)"
+_SPREAD_BY_DAY: Final = "DISTSTYLE EVEN SORTKEY(event_date)"
 # Small and joined to everything: a copy on each node.
 _EVERYWHERE: Final = "DISTSTYLE ALL"
 
@@ -47,6 +49,8 @@ def layout(table: Table) -> str:
     """Dist and sort keys of ``table``."""
     if table in (REJECTS, GAPS, REMOVED_ROWS):
         return _SPREAD
+    if table == EXPIRED_OFFSETS:
+        return _SPREAD_BY_DAY
     return _EVENTS if table.schema == "raw" else _EVERYWHERE
 
 

@@ -295,6 +295,32 @@ REFERENCE_LOADS = Table(
         Column("row_count", pl.Int64, "rows of the table", True),
     ),
 )
+RETENTION = Table(
+    "control",
+    "retention",
+    "which days of each table have lost rows to its retention",
+    (
+        Column("table_name", pl.String, "table, with its schema", True),
+        Column("kept_from", pl.Date, "no day from here on has lost a row", True),
+        Column("rows_removed", pl.Int64, "rows that were removed since the first time", True),
+        Column("applied_at", TIMESTAMP, "when rows were removed last", True),
+    ),
+)
+EXPIRED_OFFSETS = Table(
+    "control",
+    "expired_offsets",
+    "runs of offsets whose raw rows are past the retention of their table",
+    (
+        _STREAM,
+        *_envelope("topic_id", "partition_id"),
+        Column("start_offset", pl.Int64, "first offset of the run", True),
+        Column("end_offset", pl.Int64, "first offset after the run", True),
+        Column("disposition", pl.String, "accepted, rejected, duplicate or conflict", True),
+        *_envelope("event_date"),
+    ),
+)
+"""What stands for removed rows in the conservation equation, as a gap row does for no message."""
+
 CONTROL_TABLES: tuple[Table, ...] = (
     CURSORS,
     LOADS,
@@ -302,6 +328,8 @@ CONTROL_TABLES: tuple[Table, ...] = (
     REMOVED_ROWS,
     BUILDS,
     REFERENCE_LOADS,
+    RETENTION,
+    EXPIRED_OFFSETS,
 )
 
 ATTRIBUTION_WEIGHTS = Table(

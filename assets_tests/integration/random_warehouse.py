@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 import duckdb
 import polars as pl
 
+from adx_platform.warehouse.base import LoadRange
+from adx_platform.warehouse.expired_offsets import returning_statements
+from adx_platform.warehouse.load_rules import range_parameters
 from adx_platform.warehouse.tables import (
     AD_IMPRESSIONS,
     BID_NOTICES,
@@ -65,8 +68,9 @@ class Slot(NamedTuple):
 class Market:
     """Makes rows from small pools of ids, so that everything collides with everything."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, days: int = 12) -> None:
         self.random = random.Random(seed)
+        self.days = days
         self.serial = 0
         self.bids = [self._bid(number) for number in range(40)]
 
@@ -81,7 +85,7 @@ class Market:
             "creative_id": f"creative-{number % 5}",
             "advertiser_id": f"adv-{number % 3}",
             "user_id": self.random.choice([None, "user-0", "user-1", "user-2"]),
-            "born_at": START + timedelta(minutes=self.random.randrange(12 * 24 * 60)),
+            "born_at": START + timedelta(minutes=self.random.randrange(self.days * 24 * 60)),
         }
 
     def event(self, table: Table) -> Row:
@@ -120,7 +124,8 @@ class Market:
         if table is BID_RESPONSES and pick.random() < 0.3:
             row |= {"bid_id": None, "campaign_id": None, "advertiser_id": None, "no_bid_reason": 2}
         if table is CONVERSIONS:
-            row |= {"event_time": START + timedelta(minutes=pick.randrange(14 * 24 * 60))}
+            minutes = pick.randrange((self.days + 2) * 24 * 60)
+            row |= {"event_time": START + timedelta(minutes=minutes)}
         return row
 
     def copy_of(self, row: Row) -> Row:
@@ -268,6 +273,9 @@ class Warehouse:
                     f"select {self.load_id}, '{table.name}', {values} from raw.{table.name} {where}"
                 )
                 connection.execute(f"delete from raw.{table.name} {where}")
+            part = LoadRange(TOPIC_ID, partition, start, stop, self.revision)
+            for statement in returning_statements(self.load_id, "$"):
+                connection.execute(statement, range_parameters(stream, part))
             connection.execute(
                 "insert into control.loads values (?, ?, 0, ?, 0)",
                 [self.load_id, stream, datetime.now(UTC).replace(tzinfo=None)],

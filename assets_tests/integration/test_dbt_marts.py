@@ -7,18 +7,16 @@ project's unit tests; here only the equality counts.
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
-from dbt.cli.main import dbtRunner
 
 from adx_platform.attribution.models import Model
 from adx_platform.pipeline.training import train_attribution
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.tables import Table
+from assets_tests.integration.dbt_builds import Dbt, tables_of
 from assets_tests.integration.random_warehouse import EVENT_TABLES, Market, Row, Warehouse
 
 pytestmark = [
@@ -28,64 +26,6 @@ pytestmark = [
     # Each start of dbt replaces the log file of the one before without closing it.
     pytest.mark.filterwarnings("ignore:unclosed file .*dbt.log:ResourceWarning"),
 ]
-PROJECT = Path(__file__).parents[2] / "dbt_project"
-
-
-# So low that a few users of a small market behave like machines.
-LIMITS = {
-    "adx_impressions_per_user_hour": 1,
-    "adx_sivt_fewest_events": 2,
-    "adx_sivt_clicks": 1,
-    "adx_sivt_orphan_clicks": 1,
-    "adx_sivt_threshold": 30,
-}
-
-
-class Dbt:
-    """dbt in this process, on one warehouse file, with one manifest for all builds."""
-
-    def __init__(self, database: Path, scratch: Path) -> None:
-        self.scratch = scratch
-        self.database = database
-        self.manifest = self._invoke(dbtRunner(), "parse").result
-
-    def run(self, *arguments: str) -> None:
-        self._invoke(dbtRunner(manifest=self.manifest), "run", *arguments)
-
-    def test(self, *arguments: str) -> None:
-        self._invoke(dbtRunner(manifest=self.manifest), "test", *arguments)
-
-    def _invoke(self, runner: dbtRunner, command: str, *arguments: str) -> Any:
-        result = runner.invoke(
-            [
-                command, *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-                "--target", "duckdb", "--target-path", str(self.scratch / "target"),
-                "--log-path", str(self.scratch / "logs"), "--quiet",
-                "--vars", json.dumps(LIMITS),
-            ]
-        )  # fmt: skip
-        failed = [
-            f"{r.node.name}: {r.status} {r.message}"
-            for r in getattr(result.result, "results", None) or []
-            if r.status not in {"success", "pass", "warn"}
-        ]
-        assert result.success, f"dbt {command} failed: {result.exception or failed}"
-        return result
-
-
-def _tables(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
-    """Every built table whose content is a result and not bookkeeping of one build."""
-    with warehouse.connection() as connection:
-        names = connection.execute(
-            "select table_schema || '.' || table_name from information_schema.tables "
-            "where table_schema in ('intermediate', 'marts') "
-            "and table_name not in ('int_changed_loads', 'int_touched_events', 'int_touched_days') "
-            "order by 1"
-        ).fetchall()
-        return {
-            name: sorted(connection.execute(f"select * from {name}").fetchall(), key=repr)
-            for (name,) in names
-        }
 
 
 @pytest.mark.timeout(600)
@@ -134,13 +74,13 @@ def test_incremental_builds_equal_a_full_refresh(
                 learned = train_attribution(trained)
                 assert learned.retrained
                 assert not train_attribution(trained).retrained, "nothing changed in between"
-    incremental = _tables(warehouse)
+    incremental = tables_of(warehouse)
     models_used = {row[1] for row in incremental["marts.fct_attribution"]}
     assert models_used == {model.value for model in Model}
     # Unit tests included: builds of the platform leave them out.
     dbt.test()
     dbt.run(*models, "--full-refresh")
-    full = _tables(warehouse)
+    full = tables_of(warehouse)
 
     assert {name for name, rows in full.items() if rows} >= {
         f"marts.{name}"

@@ -26,7 +26,7 @@ HELP_WORDS = {
     ("reprocess",): ["--partition", "--start", "--end", "--reason"],
     ("build",): ["publish the marts if all is green"],
     ("train",): ["--json", "keeps a version", "training_daily"],
-    ("maintain",): ["--json", "while everything else runs"],
+    ("maintain",): ["--json", "ADX_WAREHOUSE__RETENTION", "schedule maintenance"],
     ("repair",): ["--stream"],
     ("trace",): ["load_id", "--json"],
     ("incidents",): ["ls", "show", "ack"],

@@ -54,6 +54,7 @@ DIVISIONS_ALLOWED = {
     "agg_slo_daily",
     "fct_sessions",
     "int_touched_days",
+    "int_rebuild_limit",
     "int_attribution_touches",
     "fct_attribution",
 }

@@ -43,6 +43,10 @@ class Store:
                 "create table control.load_ranges (stream varchar, topic_id varchar,"
                 " partition_id integer, start_offset bigint, end_offset bigint, kind varchar)"
             ),
+            (
+                "create table control.expired_offsets (stream varchar, topic_id varchar,"
+                " partition_id integer, start_offset bigint, end_offset bigint)"
+            ),
         ):
             self.connection.execute(statement)
 
@@ -93,6 +97,24 @@ def test_damage_is_found(store: Store, damage: str, missing: int, doubled: int) 
     (equation,) = recount_warehouse(store.query, "clicks_conversions", EVENT_TABLES)
 
     assert (equation.verdict, equation.missing, equation.doubled) == ("broken", missing, doubled)
+
+
+def test_a_run_stands_for_rows_past_their_retention(store: Store) -> None:
+    store.connection.execute("delete from raw.clicks where kafka_offset = 3")
+    store.connection.execute("delete from raw.conversions")
+    store.insert("control.expired_offsets", "clicks_conversions", TOPIC, 0, 3, 5)
+    store.insert("control.expired_offsets", "ad_impressions", TOPIC, 0, 5, 6)
+
+    (equation,) = recount_warehouse(store.query, "clicks_conversions", EVENT_TABLES)
+    assert (equation.verdict, equation.expired, equation.accepted) == ("holds", 2, 0)
+    assert "expired 2" in equation.explain()
+    for tail in (1, 7, 8):
+        (cut,) = recount_warehouse(store.query, "clicks_conversions", EVENT_TABLES, tail=tail)
+        assert cut.verdict == "holds"
+
+    store.insert("control.expired_offsets", "clicks_conversions", TOPIC, 0, 4, 6)
+    (equation,) = recount_warehouse(store.query, "clicks_conversions", EVENT_TABLES)
+    assert (equation.verdict, equation.doubled) == ("broken", 2)
 
 
 @pytest.mark.parametrize("tail", [1, 3, 5, 8, 100])

@@ -7,7 +7,7 @@
 {#- Everything that is built by days of events; a test holds the models to this list. -#}
 {%- set entities = event_tables + [
     'impression', 'auction', 'click', 'attribution', 'campaign', 'campaign_local', 'quality',
-    'exchange', 'click_quality', 'session', 'ivt',
+    'exchange', 'click_quality', 'session', 'ivt', 'offsets',
 ] -%}
 {#- An entity whose days reach to neighbours of the days of events: by how many days, from and to. -#}
 {%- set shifts = {
@@ -341,6 +341,12 @@ days as (
     select 'quality', changed_rejects.event_date
     from changed_rejects
     union
+    select 'offsets', touched_events.event_date
+    from touched_events
+    union
+    select 'offsets', changed_rejects.event_date
+    from changed_rejects
+    union
     -- A copy may change what became of one that arrived before it, and that one is touched too.
     select 'arrival', touched_events.arrival_date
     from touched_events
@@ -372,4 +378,15 @@ select
     {{ adx.as_text('days.entity') }} as entity,
     cast(days.touched_date as date) as touched_date
 from days
+cross join {{ ref('int_rebuild_limit') }} as rebuild_limit
 where days.touched_date is not null
+    -- No figure can be made of half a day. Offsets that expired are counted by what stands for them, and
+    -- rejects do not expire.
+    and (
+        days.entity = 'offsets'
+        or days.touched_date >= rebuild_limit.first_date
+        or (
+            days.entity in ('{{ event_tables | join("', '") }}')
+            and days.touched_date >= rebuild_limit.first_event_date
+        )
+    )

@@ -1,4 +1,4 @@
-{{ adx.touched_days_config('quality', 'event_date') }}
+{{ adx.touched_days_config('offsets', 'event_date') }}
 
 with rejects as (
 
@@ -12,7 +12,7 @@ with rejects as (
     cross join {{ ref('int_changed_loads') }} as loads
     where staged.load_id <= loads.to_load_id
     {%- if adx.builds_touched_days() %}
-        and {{ adx.is_touched('quality', 'staged.event_date') }}
+        and {{ adx.is_touched('offsets', 'staged.event_date') }}
     {%- endif %}
 
 )
