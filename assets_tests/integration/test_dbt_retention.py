@@ -28,7 +28,13 @@ from adx_platform.warehouse.retention import (
 )
 from adx_platform.warehouse.tables import CLICKS, RECORD_TABLES
 from assets_tests.integration.dbt_builds import PROJECT, Dbt, tables_of
-from assets_tests.integration.random_warehouse import EVENT_TABLES, START, Market, Warehouse
+from assets_tests.integration.random_warehouse import (
+    EVENT_TABLES,
+    START,
+    TOPIC_ID,
+    Market,
+    Warehouse,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -139,6 +145,13 @@ def test_rows_expire_and_no_aggregate_changes(
     assert {"marts.agg_campaign_daily", "marts.agg_delivery_hourly"} <= set(changed_by_rates)
 
     with DuckDBWarehouse(warehouse.path) as opened:
+        opened.connection.executemany(
+            "insert into control.cursors values (?, ?, ?, ?, ?)",
+            [
+                (stream, TOPIC_ID, partition, offset, warehouse.load_id)
+                for (stream, partition), offset in warehouse.next_offset.items()
+            ],
+        )
         left = "select count(*) from {} where {} < date '{}' and {}"
         for name, day in DAY_COLUMNS.items():
             # What came again since then is in no recorded build yet, and goes after the next one.

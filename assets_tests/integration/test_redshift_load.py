@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from adx_platform.warehouse.base import LoadBatch, LoadRange, StaleLoadError, Wa
 from adx_platform.warehouse.projection import project
 from adx_platform.warehouse.redshift_connection import connect
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
+from adx_platform.warehouse.retention import check_days, expire
 from adx_platform.warehouse.tables import ALL_TABLES, Table
 from assets_tests.integration.redshift_batches import (
     START,
@@ -151,6 +152,44 @@ def test_a_replaced_range_is_noted_row_by_row(
     ]
     assert warehouse.applied_restatements(STREAM) == [LoadRange(TOPIC_ID, 0, 1, 3, revision=1)]
     assert warehouse.cursors(STREAM) == {(TOPIC_ID, 0): 5}
+
+
+def test_rows_expire_and_those_that_come_again_are_counted_once(
+    warehouse: RedshiftWarehouse, redshift_cluster: Cluster
+) -> None:
+    warehouse.load(batch(0, 5))
+    warehouse.record_build("green", 1)
+    warehouse.load(batch(5, 6))
+    redshift_cluster.execute("create schema intermediate")
+    redshift_cluster.execute(
+        "create table intermediate.int_clicks_copies as select topic_id, partition_id, "
+        "kafka_offset, event_id, 'duplicate'::text as disposition, event_date from raw.clicks "
+        "where kafka_offset = 3"
+    )
+    today = START.date() + timedelta(days=100)
+
+    (expired,) = expire(warehouse, {"raw.clicks": 90, "marts.fct_clicks": 90}, today=today)
+
+    assert (expired.table, expired.rows) == ("raw.clicks", 5)
+    assert offsets(redshift_cluster) == [(5, 0)], "the last load is in no build yet"
+    runs = (
+        "select start_offset, end_offset, disposition from control.expired_offsets "
+        "where event_date = '2026-03-02' order by 1"
+    )
+    assert redshift_cluster.execute(runs) == [
+        (0, 3, "accepted"),
+        (3, 4, "duplicate"),
+        (4, 5, "accepted"),
+    ]
+    books = "select table_name, kept_from, rows_removed from control.retention"
+    assert redshift_cluster.execute(books) == [("raw.clicks", date(2026, 3, 3), 5)]
+    check_days(warehouse, {"raw.clicks": 79}, timedelta(days=30))
+    assert expire(warehouse, {"raw.clicks": 90}, today=today) == ()
+
+    warehouse.load(restatement(1, 4))
+
+    assert redshift_cluster.execute(runs) == [(0, 1, "accepted"), (4, 5, "accepted")]
+    assert offsets(redshift_cluster) == [(1, 1), (2, 1), (3, 1), (5, 0)]
 
 
 def test_text_that_is_too_long_fails_the_load_whole(
