@@ -42,7 +42,6 @@ _RAW: Final[Mapping[str, Table]] = MappingProxyType(
 DAY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(_RAW, "event_date"),
-        "intermediate.int_impressions_correlated": "impression_date",
         "intermediate.int_attribution_touches": "conversion_date",
         "marts.fct_impressions": "impression_date",
         "marts.fct_clicks": "click_date",
@@ -255,8 +254,8 @@ def _record(warehouse: Warehouse, session: _Session, item: Expired, last_day: da
 
 
 def _existing(warehouse: Warehouse) -> set[str]:
-    rows = warehouse.query(
-        "SELECT table_schema, table_name FROM information_schema.tables "
-        "WHERE table_type = 'BASE TABLE' AND table_schema IN ('raw', 'intermediate', 'marts')"
-    )
-    return {f"{schema}.{table}" for schema, table in rows.rows()}
+    return {
+        f"{schema}.{table}"
+        for schema in ("raw", "intermediate", "marts")
+        for table in warehouse.built_tables(schema)
+    }
