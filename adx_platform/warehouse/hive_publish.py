@@ -10,18 +10,21 @@ while a build runs. The snapshot is of green builds alone: the report and `adx q
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import polars as pl
 
 from adx_platform.settings import Settings
-from adx_platform.warehouse.base import PublishReport, WarehouseError
+from adx_platform.warehouse.base import PublishReport
 from adx_platform.warehouse.hive_engine import HiveWarehouse
-from adx_platform.warehouse.publish import MARTS_SCHEMA, TRACE_TABLES, publish_frames
+from adx_platform.warehouse.publish import (
+    MARTS_SCHEMA,
+    TOO_LARGE_TO_CARRY,
+    TRACE_TABLES,
+    publish_frames,
+    recorded_loads,
+    require_marts,
+)
 from adx_platform.warehouse.tables import BUILDS
-
-LEFT_IN_HIVE: Final = frozenset({"fct_auctions", "fct_clicks", "fct_impressions"})
-"""Too large to be carried to one machine; no figure of the report needs them."""
 
 
 def publish_build(settings: Settings, build_id: str, wait_seconds: float = 0.0) -> PublishReport:
@@ -45,17 +48,11 @@ def publish_build(settings: Settings, build_id: str, wait_seconds: float = 0.0) 
             f"SELECT to_load_id FROM {BUILDS.qualified_name} WHERE build_id = $build_id",  # noqa: S608 our own name
             {"build_id": build_id},
         )
-        if builds.is_empty():
-            raise WarehouseError(
-                f"build {build_id} is not recorded as green, so it is not published: "
-                "record_build() comes first, after every test passed"
-            )
-        marts = [name for name in warehouse.built_tables(MARTS_SCHEMA) if name not in LEFT_IN_HIVE]
-        if not marts:
-            raise WarehouseError(f"schema {MARTS_SCHEMA} is empty: there is nothing to publish")
-        (to_load_id,) = builds["to_load_id"].to_list()
+        to_load_id = recorded_loads(build_id, builds.rows())
+        marts = [n for n in warehouse.built_tables(MARTS_SCHEMA) if n not in TOO_LARGE_TO_CARRY]
+        require_marts(marts)
         return publish_frames(
-            settings.published_dir, build_id, int(to_load_id), _figures(warehouse, marts)
+            settings.published_dir, build_id, to_load_id, _figures(warehouse, marts)
         )
 
 

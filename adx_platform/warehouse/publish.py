@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -31,6 +32,8 @@ MARTS_SCHEMA = "marts"
 KEPT_SNAPSHOTS = 2
 TRACE_TABLES = (LOADS, LOAD_RANGES, CURSORS, BUILDS, REFERENCE_LOADS)
 """Published beside the marts, so that a figure can be traced to its load and offset range."""
+TOO_LARGE_TO_CARRY = frozenset({"fct_auctions", "fct_clicks", "fct_impressions"})
+"""Marts that stay where they are: no figure of the report needs them, so not every row travels."""
 
 _BUILD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _PARTIAL = ".partial"
@@ -108,6 +111,30 @@ def publish_frames(
     return _swap_in(folder, _checked(build_id, keep), fill, keep)
 
 
+def recorded_loads(build_id: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """The ``to_load_id`` of a build, from the rows that ``control.builds`` has of it.
+
+    Raises:
+        WarehouseError: it has none.
+    """
+    if not rows:
+        raise WarehouseError(
+            f"build {build_id} is not recorded as green, so it is not published: "
+            "record_build() comes first, after every test passed"
+        )
+    return int(rows[0][0])
+
+
+def require_marts(names: Sequence[object]) -> None:
+    """Refuse to publish nothing.
+
+    Raises:
+        WarehouseError: there are no marts.
+    """
+    if not names:
+        raise WarehouseError(f"schema {MARTS_SCHEMA} is empty: there is nothing to publish")
+
+
 def _checked(build_id: str, keep: int) -> str:
     if not _BUILD_ID.fullmatch(build_id):
         raise WarehouseError(
@@ -139,12 +166,7 @@ def _loads_of(connection: duckdb.DuckDBPyConnection, build_id: str) -> int:
     rows = connection.execute(
         "SELECT to_load_id FROM control.builds WHERE build_id = ?", [build_id]
     ).fetchall()
-    if not rows:
-        raise WarehouseError(
-            f"build {build_id} is not recorded as green, so it is not published: "
-            "record_build() comes first, after every test passed"
-        )
-    return int(rows[0][0])
+    return recorded_loads(build_id, rows)
 
 
 def _copy(
@@ -159,8 +181,7 @@ def _copy(
             [source, MARTS_SCHEMA],
         ).fetchall()
     ]
-    if not marts:
-        raise WarehouseError(f"schema {MARTS_SCHEMA} is empty: there is nothing to publish")
+    require_marts(marts)
     path = str(target).replace("'", "''")
     connection.execute(f"ATTACH '{path}' AS {_ALIAS}")
     try:

@@ -19,24 +19,23 @@ import polars as pl
 from adx_platform import faultpoints
 from adx_platform.settings import Settings
 from adx_platform.settings_sections import WarehouseSettings
-from adx_platform.warehouse.base import PublishReport, WarehouseError
-from adx_platform.warehouse.publish import publish_frames
+from adx_platform.warehouse.base import PublishReport
+from adx_platform.warehouse.publish import (
+    KEPT_SNAPSHOTS,
+    MARTS_SCHEMA,
+    TOO_LARGE_TO_CARRY,
+    TRACE_TABLES,
+    publish_frames,
+    recorded_loads,
+    require_marts,
+)
 from adx_platform.warehouse.redshift_connection import RedshiftConnection, retried
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
 from adx_platform.warehouse.redshift_grants import grant_statements
 from adx_platform.warehouse.redshift_upkeep import keep_up
-from adx_platform.warehouse.tables import BUILDS, CURSORS, LOAD_RANGES, LOADS, REFERENCE_LOADS
 
-MARTS_SCHEMA: Final = "marts"
 PUBLISHED_SCHEMA: Final = "published"
 PUBLICATIONS: Final = "control.publications"
-KEPT_SNAPSHOTS: Final = 2
-TRACE_TABLES: Final = (LOADS, LOAD_RANGES, CURSORS, BUILDS, REFERENCE_LOADS)
-"""Published beside the marts, so that a figure can be traced to its load and offset range."""
-
-LEFT_IN_REDSHIFT: Final = frozenset({"fct_auctions", "fct_clicks", "fct_impressions"})
-"""Too large to be carried to one machine; no figure of the report needs them."""
-
 _PREFIX: Final = "published_"
 
 
@@ -58,7 +57,7 @@ def publish_build(settings: Settings, build_id: str, wait_seconds: float = 0.0) 
 def _figures(warehouse: RedshiftWarehouse, schema: str) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """What the report and `adx query` of this machine show: all but the largest facts."""
     for name in _tables_in(warehouse.connection, MARTS_SCHEMA):
-        if name not in LEFT_IN_REDSHIFT:
+        if name not in TOO_LARGE_TO_CARRY:
             yield MARTS_SCHEMA, name, warehouse.query(f'SELECT * FROM {schema}."{name}"')  # noqa: S608 names from the catalogue
     for table in TRACE_TABLES:
         rows = warehouse.query(f"SELECT * FROM {schema}.{table.name}")  # noqa: S608 our own names
@@ -109,19 +108,13 @@ def _loads_of(connection: RedshiftConnection, build_id: str) -> int:
     rows = connection.rows(
         "SELECT to_load_id FROM control.builds WHERE build_id = :build_id", {"build_id": build_id}
     )
-    if not rows:
-        raise WarehouseError(
-            f"build {build_id} is not recorded as green, so it is not published: "
-            "record_build() comes first, after every test passed"
-        )
-    return int(rows[0][0])
+    return recorded_loads(build_id, rows)
 
 
 def _copy(connection: RedshiftConnection, schema: str) -> None:
     """All or nothing: every table is copied as of the same instant, or there is no schema."""
     marts = _tables_in(connection, MARTS_SCHEMA)
-    if not marts:
-        raise WarehouseError(f"schema {MARTS_SCHEMA} is empty: there is nothing to publish")
+    require_marts(marts)
     sources = [
         *((MARTS_SCHEMA, name) for name in marts),
         *((t.schema, t.name) for t in TRACE_TABLES),

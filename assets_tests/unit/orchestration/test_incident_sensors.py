@@ -266,11 +266,11 @@ def test_a_models_test_is_run_again_without_the_model(daemon: Daemon) -> None:
 def test_a_check_that_is_made_with_its_asset_is_not_run_alone() -> None:
     @dg.multi_asset(specs=[dg.AssetSpec(MART)], check_specs=[dg.AssetCheckSpec("own", asset=MART)])
     def fct_clicks():  # type: ignore[no-untyped-def]  # noqa: ANN202 - Dagster would want a tuple
-        raise NotImplementedError
+        raise NotImplementedError  # only the graph is looked at
 
     @dg.asset_check(asset=MART, name="alone")
     def alone() -> dg.AssetCheckResult:
-        raise NotImplementedError
+        raise NotImplementedError  # likewise
 
     graph = dg.Definitions(assets=[fct_clicks], asset_checks=[alone]).resolve_asset_graph()
     name = MART.to_user_string()
