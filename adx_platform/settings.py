@@ -11,10 +11,11 @@ they are masked in every repr and are never written to a file.
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_origin
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -204,6 +205,7 @@ def load_settings(**overrides: object) -> Settings:
             the variable's path in the tree.
     """
     _refuse_unknown_sections()
+    _refuse_broken_json()
     return Settings.model_validate(overrides)
 
 
@@ -231,6 +233,35 @@ def _refuse_unknown_sections() -> None:
             ],
             hide_input=True,
         )
+
+
+def _refuse_broken_json() -> None:
+    # pydantic-settings says which section it cannot read, and neither the variable nor why.
+    for name, value in sorted(os.environ.items()):
+        section, _, field = name.lower().removeprefix("adx_").partition("__")
+        if not name.upper().startswith("ADX_") or section not in Settings.model_fields:
+            continue
+        model = Settings.model_fields[section].annotation
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            continue
+        known = model.model_fields.get(field)
+        if field and (known is None or get_origin(known.annotation) is not dict):
+            continue
+        try:
+            json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValidationError.from_exception_data(
+                "Settings",
+                [
+                    InitErrorDetails(
+                        type="json_invalid",
+                        loc=tuple(part for part in (section, field) if part),
+                        ctx={"error": f'{error}; write {{"name": value, ...}}'},
+                        input="**********",
+                    )
+                ],
+                hide_input=True,
+            ) from error
 
 
 @lru_cache(maxsize=1)

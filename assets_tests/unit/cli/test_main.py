@@ -19,6 +19,8 @@ from adx_platform.cli import query
         (("ADX_KAFKA__LANES_PER_TOPIC", "x"), "ADX_KAFKA__LANES_PER_TOPIC: Input should be a"),
         (("ADX_KAFKA__NOPE", "1"), "ADX_KAFKA__NOPE: there is no such setting"),
         (("ADX_KAFAK__X", "1"), "ADX_KAFAK__X: there is no such setting"),
+        (("ADX_WAREHOUSE__RETENTION", "raw.clicks=90"), 'ADX_WAREHOUSE__RETENTION: Invalid JSON'),
+        (("ADX_WAREHOUSE", "hush"), 'ADX_WAREHOUSE: Invalid JSON'),
         (("ADX_PROFILE", "azure"), "ADX_PROFILE: Input should be 'local', 'aws' or 'hadoop'"),
         (("ADX_PROFILE", "aws"), "needs its own pseudonymisation key: set ADX_PRIVACY__KEY"),
         (("ADX_PRIVACY__PREVIOUS_KEY", "hush"), "ADX_PRIVACY: set ADX_PRIVACY__PREVIOUS_KEY and"),
