@@ -110,7 +110,10 @@ def build(settings: Settings, *arguments: str, with_unit_tests: bool = False) ->
                 "--log-path", str(folder / "logs"), "--quiet",
             ]
         )  # fmt: skip
-    results = getattr(done.result, "results", None) or []
+    # dbt lists exposures among the results and runs nothing for them.
+    results = [
+        result for result in getattr(done.result, "results", None) or [] if result.status != "no-op"
+    ]
     problems = [
         f"{result.node.name}: {result.status} {result.message}"
         for result in results

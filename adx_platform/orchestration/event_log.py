@@ -30,6 +30,8 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 
+from adx_platform.folder_size import bytes_in
+
 logger = logging.getLogger(__name__)
 
 FINISHED: Final = (
@@ -215,8 +217,7 @@ def _size(storage: SqlEventLogStorage) -> int:
     """Bytes of the event log's files; 0 where it is not in files."""
     if not isinstance(storage, SqliteEventLogStorage):
         return 0
-    folder = Path(storage.path_for_shard("index")).parent
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return bytes_in(Path(storage.path_for_shard("index")).parent)
 
 
 def _vacuum(path: Path) -> None:

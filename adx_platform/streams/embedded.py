@@ -18,6 +18,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
+from adx_platform.folder_size import bytes_in
 from adx_platform.local_process import LocalProcess, Started, ask_to_stop, wait_until_ended
 from adx_platform.settings import KafkaSettings, Settings
 from adx_platform.streams.admin import KafkaAdmin
@@ -84,15 +85,13 @@ class EmbeddedBroker:
     def status(self) -> BrokerStatus:
         """Whether the broker of this data folder runs, whoever started it."""
         found = self._process.running()
-        store = self._store
-        size = sum(item.stat().st_size for item in store.iterdir()) if store.is_dir() else 0
         port = (found.port if found else None) or self._port
         return BrokerStatus(
             running=found is not None,
             pid=found.pid if found else None,
             port=port,
             bootstrap_servers=f"{_HOST}:{port}",
-            data_bytes=size,
+            data_bytes=bytes_in(self._store),
         )
 
     def start(self) -> BrokerStatus:
