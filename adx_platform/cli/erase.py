@@ -26,11 +26,7 @@ from adx_platform.pipeline.erasure import (
 )
 from adx_platform.pipeline.platform import Platform
 from adx_platform.settings import Settings
-from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
-from adx_platform.warehouse.erasure import forget_keys, write_anew
-from adx_platform.warehouse.publish import drop_former_snapshots
-from adx_platform.warehouse.published import POINTER
-from adx_platform.warehouse.selection import open_warehouse
+from adx_platform.warehouse.erasure import forget_person
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WAIT_SECONDS = 60.0
@@ -121,17 +117,7 @@ def _erase_from_warehouse(platform: Platform, person: Person) -> None:
             "the lake is done, but the build is not green, and the former snapshot still has the "
             "person. Mend it and erase again:\n  " + "\n  ".join(problems)
         )
-    with open_warehouse(settings, wait_seconds=_WAIT_SECONDS) as warehouse:
-        if not isinstance(warehouse, DuckDBWarehouse):
-            raise AdxError(
-                "the lake and the marts are done, and only a DuckDB warehouse is tidied up: in "
-                "yours, empty control.removed_rows.user_id of the person, drop the schemas of "
-                "former publications, and vacuum by hand"
-            )
-        forget_keys(warehouse, person.pseudonyms)
-    write_anew(settings.duckdb_path)
-    if (settings.published_dir / POINTER).exists():
-        drop_former_snapshots(settings.published_dir)
+    forget_person(settings, person.pseudonyms, wait_seconds=_WAIT_SECONDS)
 
 
 def _show(found: list[StreamErasure], *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ finishes the swaps before it does anything else. See docs/decisions/0013-hive-lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +28,7 @@ from adx_platform.warehouse.base import (
 )
 from adx_platform.warehouse.frames import conform
 from adx_platform.warehouse.hive_catalog import HiveCatalog
-from adx_platform.warehouse.hive_sql import HOUR_COLUMN
+from adx_platform.warehouse.hive_sql import HOUR_COLUMN, truncate
 from adx_platform.warehouse.hive_store import WHOLE, Copy, HiveStore, Slots
 from adx_platform.warehouse.load_rules import (
     check_build,
@@ -194,6 +194,27 @@ class HiveWarehouse:
         if check_build(build_id, to_load_id, self.latest_load(), recorded):
             row = _rows(BUILDS, [(build_id, to_load_id, _now())])
             self._commit(dict([self._whole(BUILDS, pl.concat([builds, row]))]))
+
+    def forget_removed(self, names: Collection[str], values: Collection[str]) -> None:
+        """Empty the columns ``names`` of ``control.removed_rows`` where they are in ``values``."""
+        self._finish()
+        rows = self._read(REMOVED_ROWS)
+        wanted = [name for name in names if name in rows.columns]
+        there = pl.any_horizontal(pl.col(name).is_in(values) for name in wanted)
+        if rows.filter(there).is_empty():
+            return
+        emptied = rows.with_columns(
+            pl.when(~pl.col(name).is_in(values)).then(name).alias(name) for name in wanted
+        )
+        self._commit(dict([self._whole(REMOVED_ROWS, emptied)]))
+
+    def empty_model(self, name: str) -> None:
+        """Take all rows out of a table that dbt made, with its schema in ``name``."""
+        self._catalog.run(truncate(name))
+
+    def drop_former_copies(self) -> None:
+        """Delete at once what no longer belongs to a table; a query on it fails."""
+        self._store.sweep(self._finish(), kept_seconds=0)
 
     def _finish(self) -> int:
         """Swap what a killed writer had committed and not swapped."""

@@ -30,6 +30,11 @@ def create_table(table: Table, empty: str) -> str:
     )
 
 
+def truncate(name: str) -> str:
+    """Take all rows out of a table that the metastore owns."""
+    return f"TRUNCATE TABLE {name}"
+
+
 def add_columns(table: Table, names: list[str]) -> str:
     """Add the columns ``names`` at the end."""
     columns = ", ".join(

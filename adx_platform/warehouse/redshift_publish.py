@@ -165,13 +165,19 @@ def _move_views(
         )
 
 
-def _drop_old(connection: RedshiftConnection) -> None:
+def drop_former_publications(connection: RedshiftConnection) -> None:
+    """Drop every snapshot but the one that readers see."""
+    if _is_table(connection, PUBLICATIONS):
+        _drop_old(connection, 1)
+
+
+def _drop_old(connection: RedshiftConnection, keep: int = KEPT_SNAPSHOTS) -> None:
     """Drop all snapshots but the newest, and those that were never published."""
     kept = {
         name
         for (name,) in connection.rows(
             f"SELECT schema_name FROM {PUBLICATIONS} ORDER BY published_at DESC "  # noqa: S608 our own name
-            f"LIMIT {KEPT_SNAPSHOTS}"
+            f"LIMIT {keep}"
         )
     }
     found = connection.rows(
@@ -190,6 +196,11 @@ def _is_there(connection: RedshiftConnection, schema: str) -> bool:
             "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = :schema", {"schema": schema}
         )
     )
+
+
+def _is_table(connection: RedshiftConnection, qualified: str) -> bool:
+    schema, _, name = qualified.partition(".")
+    return name in _tables_in(connection, schema)
 
 
 def _tables_in(connection: RedshiftConnection, schema: str) -> list[str]:

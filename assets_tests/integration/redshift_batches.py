@@ -66,3 +66,18 @@ def left_behind(settings: Settings) -> list[str]:
     )
     # SeaweedFS shows a folder that was emptied as a file without a name.
     return [file.path for file in found if file.is_file and file.path]
+
+
+def places_of(cluster: Cluster, word: str) -> list[str]:
+    """Tables that have the word in any of their columns."""
+    tables = cluster.execute(
+        "select table_schema, table_name from information_schema.tables where table_type = "
+        "'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema') order by 1, 2"
+    )
+    return [
+        f"{schema}.{name}"
+        for schema, name in tables
+        if cluster.execute(
+            f"select 1 from {schema}.\"{name}\" as t where t::text like '%{word}%' limit 1"
+        )
+    ]

@@ -24,6 +24,7 @@ from adx_platform.warehouse.base import (
     WarehouseError,
 )
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.erasure import forget_keys
 from adx_platform.warehouse.hive_catalog import HiveCatalog
 from adx_platform.warehouse.hive_engine import HiveWarehouse
 from adx_platform.warehouse.hive_publish import publish_build
@@ -228,6 +229,53 @@ def test_the_raw_tables_are_partitioned_by_hour(store_dir: Path, port: int) -> N
         columns = [c.name for c in table.columns]
         assert described[: len(columns) + 1] == [*columns, "partition_hour"]
     catalog.close()
+
+
+def clicks_of(user: str | None, revision: int) -> LoadBatch:
+    rows = [
+        {"offset": offset, "revision": revision, "user_id": name}
+        for offset, name in enumerate((user, "somebody-else"))
+    ]
+    span = LoadRange(TOPIC_ID, 0, 0, 2, revision)
+    ranges = {"replaced": (span,)} if revision else {"forward": (span,)}
+    return LoadBatch(STREAM, 5 + revision, project(STREAM, event_rows(STREAM, rows)), **ranges)
+
+
+def test_an_erased_person_is_in_no_table_and_no_file(store_dir: Path, port: int) -> None:
+    person = "a" * 64
+
+    def files() -> list[Path]:
+        return [
+            path
+            for path in store_dir.rglob("*.parquet")
+            if person in repr(pl.read_parquet(path).rows())
+        ]
+
+    with opened(store_dir, port) as hive:
+        hive.ensure_schema()
+        hive.load(clicks_of(person, 0))
+        assert len(files()) == 1
+        with pytest.raises(WarehouseError, match=r"raw\.clicks has 1 rows of the person"):
+            forget_keys(hive, [person])
+        hive.load(clicks_of(None, 1))
+        assert len(files()) == 2, "the former copy, and the keys of removed rows"
+        touched = "intermediate.int_touched_events"
+        for statement in (
+            "CREATE DATABASE IF NOT EXISTS intermediate",
+            f"DROP TABLE IF EXISTS {touched}",
+            f"CREATE TABLE {touched} STORED AS PARQUET AS SELECT user_id FROM control.removed_rows",
+        ):
+            hive.query(statement)
+
+        assert forget_keys(hive, [person]) == 2
+
+        removed = hive.query("SELECT user_id FROM control.removed_rows ORDER BY event_id")
+        assert removed.rows() == [(None,), ("somebody-else",)]
+        assert hive.query(f"SELECT count(*) AS n FROM {touched}").item() == 0
+        assert files() == []
+        assert forget_keys(hive, [person]) == 0
+        # And the warehouse goes on.
+        assert hive.load(batch(2, 5, 3)).load_id == 3
 
 
 @pytest.mark.timeout(600)

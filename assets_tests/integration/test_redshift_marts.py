@@ -20,14 +20,18 @@ import pytest
 from adx_platform.contracts.streams import STREAMS
 from adx_platform.orchestration.dbt_project import ensure_manifest
 from adx_platform.orchestration.resources import Line
+from adx_platform.pipeline.erasure import Person, erase_from_lake
+from adx_platform.pipeline.platform import open_platform
 from adx_platform.quality.anomaly.marts import read_marts
 from adx_platform.quality.marts_rows import event_balances, marts_equations, unbuilt
 from adx_platform.quality.metrics import correlation_share
 from adx_platform.quality.warehouse_rows import recount_warehouse
 from adx_platform.settings import Settings, load_settings
+from adx_platform.warehouse.erasure import forget_person
 from adx_platform.warehouse.published import query_published
 from adx_platform.warehouse.tables import RECORD_TABLES
 from adx_platform.warehouse.tracing import newest_loads
+from assets_tests.integration.redshift_batches import places_of
 from assets_tests.redshift_proof import (
     Build,
     arrive,
@@ -95,6 +99,7 @@ KNOWN_FUNCTIONS = frozenset({"pg_get_late_binding_view_cols", "pg_backend_pid"})
 UNREAD = (
     re.compile(r"LOCK control\.load_lock"),
     re.compile(r"VACUUM [a-z_]+\.\"[a-z_]+\""),
+    re.compile(r"VACUUM DELETE ONLY \w+\.\"\w+\" TO 100 PERCENT"),
     re.compile(r"ANALYZE [a-z_]+\.\"[a-z_]+\""),
     re.compile(r"GRANT (USAGE|SELECT( \([\w\", ]+\))?) ON (SCHEMA )?[\w.\"]+ TO ROLE \"\w+\""),
 )
@@ -267,6 +272,27 @@ def test_personal_columns_are_for_one_role(proof: Proof, role: str, sql: str, ma
     else:
         with pytest.raises(Exception, match="permission denied"):
             proof.cluster.execute(asked)
+
+
+def test_an_erased_person_is_in_no_table(proof: Proof) -> None:
+    """The tidying up is shown in ``test_redshift_erasure``; here, that the models let go."""
+    settings, cluster = proof.settings, proof.cluster
+    (person,) = cluster.execute(
+        "select user_id from marts.fct_clicks where user_id is not null "
+        "group by user_id order by count(*) desc, user_id limit 1"
+    )[0]
+    assert len(places_of(cluster, person)) > 5
+    totals = "select count(*), sum(spend_micros) from marts.fct_impressions"
+    before = cluster.execute(totals)
+
+    erased = list(erase_from_lake(open_platform(settings), Person(frozenset({person}))))
+    assert sum(item.events for item in erased) > 0
+    assert not load_and_build(settings, "erased", *_WITHOUT_TESTS).problems
+    Line(settings).publish("erased")
+    forget_person(settings, [person])
+
+    assert places_of(cluster, person) == []
+    assert cluster.execute(totals) == before
 
 
 def test_every_statement_is_redshifts(proof: Proof) -> None:

@@ -8,13 +8,16 @@ from unittest.mock import Mock
 import pytest
 import redshift_connector
 import yaml
+from dbt.adapters.contracts.connection import ConnectionState
 from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
+from dbt.adapters.spark.connections import SparkConnectionManager, SparkCredentials
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 
 from adx_platform.settings import load_settings
 from adx_platform.warehouse.base import WarehouseError
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
+from adx_platform.warehouse.hive_catalog import HiveCatalog
 from adx_platform.warehouse.profiles import dbt_environment
 from adx_platform.warehouse.redshift_connection import connection_arguments
 from adx_platform.warehouse.selection import open_warehouse
@@ -98,6 +101,35 @@ def test_dbt_logs_in_to_redshift_as_the_loader_does(
     }
     for name in sorted(compared):
         assert (ours.get(name) or None) == (handed.get(name) or None), name
+
+
+@pytest.mark.parametrize("password", [None, "p", "0123", "it's {{ odd }}"])
+def test_dbt_logs_in_to_hive_as_the_loader_does(
+    password: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each word of a password is a text, and without one nobody says LDAP."""
+    given = {} if password is None else {"password": password}
+    warehouse = {"engine": "hive", "host": "h", "port": 10009, "user": "u", **given}
+    settings = load_settings(warehouse=warehouse)
+    set_invocation_context(dbt_environment(settings))
+    profile = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))["adx"]["outputs"]["spark"]
+    rendered = ProfileRenderer({}).render_data(profile)
+    values = {name: value for name, value in rendered.items() if name not in {"type", "threads"}}
+    handed: list[dict[str, Any]] = []
+
+    def connect(*positional: str, **named: Any) -> Mock:
+        handed.append(dict(zip(("host",), positional, strict=False)) | named)
+        return Mock()
+
+    monkeypatch.setattr("pyhive.hive.connect", connect)
+    HiveCatalog("h", 10009, "u", password)
+    connection = Mock(state=ConnectionState.INIT, credentials=SparkCredentials.from_dict(values))
+    SparkConnectionManager.open(connection)
+
+    ours, dbts = handed
+    assert dbts["password"] == password
+    assert dbts["auth"] == ("NONE" if password is None else "LDAP")
+    assert {name: dbts[name] for name in ours} == ours
 
 
 def test_the_engine_of_the_settings_is_opened(tmp_path: Path) -> None:
