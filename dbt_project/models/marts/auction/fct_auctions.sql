@@ -62,12 +62,54 @@ offered as (
 
 ),
 
+-- Offers that a response names, in the few columns that decide: where there are a hundred requests for
+-- each response, the wide rows of `offered` are then read once, and not kept for a second reading.
+named_requests as (
+
+    select distinct
+        responses.exchange_id,
+        responses.request_id
+    from {{ ref('int_bid_responses_deduped') }} as responses
+    {%- if incremental %}
+    inner join touched_requests
+        on responses.exchange_id = touched_requests.exchange_id
+        and responses.request_id = touched_requests.request_id
+    where {{ adx.is_near_touched('auction', 'responses.event_date', before=1, after=1) }}
+    {%- endif %}
+
+),
+
+named_offers as (
+
+    select
+        requests.event_id as request_event_id,
+        imps.imp_index,
+        requests.exchange_id,
+        requests.request_id,
+        imps.imp_id,
+        requests.event_time as requested_at
+    from {{ ref('int_bid_requests_deduped') }} as requests
+    inner join named_requests
+        on requests.exchange_id = named_requests.exchange_id
+        and requests.request_id = named_requests.request_id
+    inner join {{ ref('stg_bid_request_imps') }} as imps
+        on requests.topic_id = imps.topic_id
+        and requests.partition_id = imps.partition_id
+        and requests.kafka_offset = imps.kafka_offset
+        and requests.event_date = imps.event_date
+    {%- if incremental %}
+    where {{ adx.is_near_touched('auction', 'requests.event_date', before=1, after=1) }}
+        and {{ adx.is_near_touched('auction', 'imps.event_date', before=1, after=1) }}
+    {%- endif %}
+
+),
+
 -- Step 1: each response belongs to the request nearest in time, within an hour.
 candidates as (
 
     select
-        offered.request_event_id,
-        offered.imp_index,
+        named_offers.request_event_id,
+        named_offers.imp_index,
         responses.event_id as response_event_id,
         responses.event_time as responded_at,
         responses.bid_id,
@@ -81,19 +123,19 @@ candidates as (
         responses.latency_ms,
         responses.is_late,
         responses.load_id,
-        abs({{ adx.micros_between('offered.requested_at', 'responses.event_time') }}) as distance_micros,
+        abs({{ adx.micros_between('named_offers.requested_at', 'responses.event_time') }}) as distance_micros,
         row_number() over (
             partition by responses.event_id
             order by
-                abs({{ adx.micros_between('offered.requested_at', 'responses.event_time') }}),
-                offered.requested_at, offered.request_event_id, offered.imp_index
+                abs({{ adx.micros_between('named_offers.requested_at', 'responses.event_time') }}),
+                named_offers.requested_at, named_offers.request_event_id, named_offers.imp_index
         ) as request_rank
     from {{ ref('int_bid_responses_deduped') }} as responses
-    inner join offered
-        on responses.exchange_id = offered.exchange_id
-        and responses.request_id = offered.request_id
-        and responses.imp_id = offered.imp_id
-    where abs({{ adx.micros_between('offered.requested_at', 'responses.event_time') }}) <= 3600000000
+    inner join named_offers
+        on responses.exchange_id = named_offers.exchange_id
+        and responses.request_id = named_offers.request_id
+        and responses.imp_id = named_offers.imp_id
+    where abs({{ adx.micros_between('named_offers.requested_at', 'responses.event_time') }}) <= 3600000000
     {%- if incremental %}
         and {{ adx.is_near_touched('auction', 'responses.event_date', before=1, after=1) }}
     {%- endif %}
