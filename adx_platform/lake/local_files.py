@@ -29,6 +29,7 @@ from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.tables import LakeTable
 
 _NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
+_ROW: Final = "adx_row"
 
 
 def write_files(table: LakeTable, frame: pl.DataFrame) -> list[AddAction]:
@@ -128,20 +129,13 @@ def _partitions(
     if not table.partition_by:
         yield {}, frame
         return
-    keys = frame.select(table.partition_by).unique(maintain_order=True)
+    # A filter for each part takes three times as long on the chunks that refining leaves behind.
+    places = frame.select(table.partition_by).with_row_index(_ROW)
+    grouped = places.group_by(table.partition_by, maintain_order=True).agg(_ROW)
     content = frame.drop(table.partition_by)
-    for values in keys.iter_rows():
-        # Half the time of a partition_by, which gathers each part's rows one by one.
-        part = content.filter(
-            frame.select(
-                pl.all_horizontal(
-                    pl.col(name).eq_missing(value)
-                    for name, value in zip(table.partition_by, values, strict=True)
-                )
-            ).to_series()
-        )
+    for values, rows in zip(grouped.drop(_ROW).iter_rows(), grouped[_ROW], strict=True):
         texts = (None if value is None else str(value) for value in values)
-        yield dict(zip(table.partition_by, texts, strict=True)), part
+        yield dict(zip(table.partition_by, texts, strict=True)), content[rows]
 
 
 def _write(

@@ -177,6 +177,39 @@ def test_ranges_that_follow_each_other_fetch_nothing_twice(monkeypatch: pytest.M
     assert len(log.consumers) == 1
 
 
+def test_a_reader_that_rests_fetches_nothing_and_keeps_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = full_log(p0=50, p1=10)
+    use(monkeypatch, log)
+    with new_reader() as reader:
+        reader.read([OffsetRange(p, 0, 5) for p in (0, 1)])
+        reader.rest()
+        assert log.consumers[0].position == {}
+        raw = reader.read([OffsetRange(0, 5, 50), OffsetRange(1, 5, 10)])
+    assert raw.select("partition", "offset").rows() == [
+        *((0, offset) for offset in range(5, 50)),
+        *((1, offset) for offset in range(5, 10)),
+    ]
+    assert log.fetched == 60
+    assert len(log.consumers) == 1
+
+
+def test_a_reader_that_rests_does_not_keep_more_than_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Log(present={0: list(range(100))}, end={0: 100}, value_size=10)
+    use(monkeypatch, log)
+    monkeypatch.setattr(reader_module, "_BATCH", 10)
+    monkeypatch.setattr(reader_module, "_LEFTOVER_BYTES", 150)
+    with new_reader() as reader:
+        reader.read([OffsetRange(0, 0, 10)])
+        reader.rest()
+        assert log.fetched == 30
+        assert reader.read([OffsetRange(0, 10, 100)])["offset"].to_list() == list(range(10, 100))
+    assert log.fetched == 100
+
+
 def test_a_jump_takes_a_fresh_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
     log = full_log(p0=100)
     use(monkeypatch, log)
@@ -200,14 +233,21 @@ def logs(draw: st.DrawFn) -> dict[int, tuple[int, int, set[int]]]:
 
 
 @settings(max_examples=40)
-@given(logs(), st.integers(1, 40), st.integers(1, 30), st.integers(0, 60), st.booleans())
+@given(
+    logs(),
+    st.integers(1, 40),
+    st.integers(1, 30),
+    st.integers(0, 60),
+    st.tuples(st.booleans(), st.booleans()),
+)
 def test_any_batching_reads_the_log_exactly(
     spec: dict[int, tuple[int, int, set[int]]],
     max_records: int,
     batch: int,
     leftover_bytes: int,
-    bounded: bool,
+    bounded_and_resting: tuple[bool, bool],
 ) -> None:
+    bounded, resting = bounded_and_resting
     present = {
         p: [o for o in range(low, end) if o not in missing]
         for p, (low, end, missing) in spec.items()
@@ -232,6 +272,8 @@ def test_any_batching_reads_the_log_exactly(
                 assert covered
                 committed.update({r.partition: r.end for r in covered})
                 frames.append(raw)
+                if resting:
+                    reader.rest()
     assert len(log.consumers) <= 1
     rows = pl.concat(frames).sort("partition", "offset") if frames else None
     wanted = [(p, o) for p, offsets in present.items() for o in offsets]
