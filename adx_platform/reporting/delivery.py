@@ -21,8 +21,9 @@ CURVE_HOURS = 7 * 24
 
 _FUNNEL_SQL = """
 with auctions as (
-    select sum(requests) as requests, sum(bids) as bids, sum(wins) as won
-    from marts.agg_exchange_hourly
+    -- Of impressions, not of requests: one request may offer many, and each gets a bid of its own.
+    select sum(offered) as offered, sum(bids) as bids, sum(wins) as won
+    from marts.agg_auctions_hourly
 ),
 delivery as (
     select
@@ -36,7 +37,7 @@ delivery as (
 select columns(*)::bigint from (select * from auctions, delivery)
 """
 _STEPS = (
-    ("requests", "bid requests"),
+    ("offered", "offered impressions"),
     ("bids", "bids"),
     ("won", "won"),
     ("billed", "billed"),
@@ -174,7 +175,7 @@ class CampaignBudget:
 
 
 def read_funnel(query: Query) -> tuple[FunnelStep, ...]:
-    """From bid requests to conversions, over everything in the marts."""
+    """From offered impressions to conversions, over everything in the marts."""
     (row,) = query(_FUNNEL_SQL).iter_rows(named=True)
     steps: list[FunnelStep] = []
     for name, words in _STEPS:

@@ -47,7 +47,7 @@ class ReportDocument:
         newest_load: the newest load in them.
         period: first and last hour, UTC, in which messages arrived; None before the first.
         trust: how far the figures can be trusted.
-        funnel: from bid requests to conversions.
+        funnel: from offered impressions to conversions.
         hourly: curves of the newest hours.
         budgets: spend against plan.
         campaigns: all campaigns, the largest first.

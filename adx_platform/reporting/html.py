@@ -162,7 +162,7 @@ def _funnel(document: ReportDocument) -> str:
         Bar(step.name, step.count, "" if step.rate is None else f"({number(step.rate, 'percent')})")
         for step in document.funnel
     ]
-    return funnel_chart(steps, title="From bid requests to conversions")
+    return funnel_chart(steps, title="From offered impressions to conversions")
 
 
 def _totals(document: ReportDocument) -> list[tuple[str, str, str]]:

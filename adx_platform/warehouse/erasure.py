@@ -9,6 +9,7 @@ To be called after a build: until then the removed rows' keys tell it what to re
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -102,8 +103,8 @@ def write_anew(path: Path) -> None:
     """
     new = path.with_name(f"{path.stem}.anew")
     aside = new / path.name
-    new.mkdir(exist_ok=True)
-    aside.unlink(missing_ok=True)
+    shutil.rmtree(new, ignore_errors=True)  # a killed one's
+    new.mkdir()
     try:
         # The views name their database, which is called like its file: hence the same name.
         with duckdb.connect(":memory:") as connection:
@@ -111,11 +112,12 @@ def write_anew(path: Path) -> None:
             connection.execute(f'ATTACH {_text(str(aside))} AS "{path.stem}"')
             connection.execute(f'COPY FROM DATABASE old TO "{path.stem}"')
             connection.execute(f'CHECKPOINT "{path.stem}"')
+        aside.replace(path)
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
     except duckdb.Error as error:
         raise WarehouseError(f"{path} could not be written anew: {error}") from error
-    aside.replace(path)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)
-    new.rmdir()
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _forget_on_redshift(warehouse: RedshiftWarehouse, pseudonyms: Collection[str]) -> int:

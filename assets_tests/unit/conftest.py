@@ -171,7 +171,7 @@ create table marts.agg_campaign_hourly (
 create table marts.agg_arrivals_hourly (
     hour_start timestamp, stream varchar, messages bigint, late bigint
 );
-create table marts.agg_exchange_hourly (requests bigint, bids bigint, wins bigint);
+create table marts.agg_auctions_hourly (offered bigint, bids bigint, wins bigint);
 create table marts.agg_rejects_hourly (
     stream varchar, reason_code varchar, rejected bigint, last_seen_at timestamp
 );

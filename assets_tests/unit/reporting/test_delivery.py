@@ -18,7 +18,7 @@ from adx_platform.warehouse.published import query_published
 
 NOON = datetime(2026, 3, 2, 12)  # noqa: DTZ001 - DuckDB's timestamps have no zone
 FUNNEL = """
-insert into marts.agg_exchange_hourly values (1000, 0, 0), (0, 400, 100);
+insert into marts.agg_auctions_hourly values (1000, 0, 0), (0, 400, 100);
 insert into marts.agg_campaign_daily by name
 select 'c' as campaign_id, 90 as billed_impressions, 90 as gross_impressions,
     80 as net_impressions, 45 as viewable_impressions, 9 as net_clicks,

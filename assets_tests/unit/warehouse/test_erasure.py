@@ -88,3 +88,4 @@ def test_a_file_that_cannot_be_copied_stays_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="could not be written anew"):
         write_anew(path)
     assert path.read_bytes() == b"no database"
+    assert list(tmp_path.iterdir()) == [path]
