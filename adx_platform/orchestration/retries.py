@@ -19,7 +19,7 @@ from adx_platform.streams.errors import (
     TopicRewound,
     UnknownTopic,
 )
-from adx_platform.warehouse.retention import RetentionError
+from adx_platform.warehouse.retention_rules import RetentionError
 
 TRANSIENT_RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS

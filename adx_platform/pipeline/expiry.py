@@ -12,7 +12,8 @@ from typing import Final
 
 from adx_platform.settings import Settings
 from adx_platform.warehouse.base import WarehouseBusyError
-from adx_platform.warehouse.retention import Expired, check_days, check_tables, expire
+from adx_platform.warehouse.retention import expire
+from adx_platform.warehouse.retention_rules import Expired, check_days, check_tables
 from adx_platform.warehouse.selection import open_warehouse
 
 WAIT_SECONDS: Final = 60.0
@@ -48,7 +49,7 @@ class ExpiryReport:
 def expire_rows(
     settings: Settings, *, now: datetime | None = None, wait_seconds: float = WAIT_SECONDS
 ) -> ExpiryReport:
-    """Delete the rows that are past the retention of their table, in one transaction.
+    """Delete the rows that are past the retention of their table.
 
     Safe beside everything else, to interrupt, and to run again.
 
@@ -58,9 +59,9 @@ def expire_rows(
         wait_seconds: how long to wait for another process that has the warehouse.
 
     Raises:
-        RetentionError: a table cannot have a retention, one is too short for what builds need, or
-            the engine cannot do it.
-        WarehouseError: the warehouse failed; nothing was changed.
+        RetentionError: a table cannot have a retention, or one is too short for what builds need.
+        WarehouseError: the warehouse failed; nothing was changed, or on Hive, what is left goes the
+            next time.
     """
     retention = settings.warehouse.retention
     if not retention:

@@ -20,6 +20,8 @@ from adx_platform.warehouse.hive_store import WHOLE, HiveStore, Slots, Version
 from adx_platform.warehouse.tables import ALL_TABLES, Table
 from adx_platform.warehouse.types import sql_type
 
+_DROPPED_AT_ONCE = 100
+"""Hours of a table in one statement; a day of them would else be 24, for each table."""
 _PARAMETER = re.compile(r"\$(\w+)")
 _LAST = "control.loads"
 _DATE = "DATE_TYPE"
@@ -131,9 +133,18 @@ class HiveCatalog:
     def bring_to(self, store: HiveStore, shown: Version, wanted: Version) -> None:
         """Swap every location in which ``wanted`` differs from ``shown``.
 
-        May be broken off anywhere and done again: setting a location twice changes nothing. Raw
-        rows come first and ``control.loads`` last: a load is listed only when its rows are there.
+        May be broken off anywhere and done again: setting a location twice changes nothing, nor
+        does dropping an hour twice. Raw rows come first and ``control.loads`` last: a load is
+        listed only when its rows are there.
         """
+        dropped: dict[str, list[str]] = {}
+        for name, hour in sorted(shown.slots.keys() - wanted.slots.keys()):
+            dropped.setdefault(name, []).append(hour)
+        for name, hours in dropped.items():
+            for start in range(0, len(hours), _DROPPED_AT_ONCE):
+                some = hours[start : start + _DROPPED_AT_ONCE]
+                self.run(hive_sql.drop_partitions(name, some))
+                faultpoints.reach("hive.between_swaps")
         changed: Slots = {
             key: copy for key, copy in wanted.slots.items() if shown.slots.get(key) != copy
         }

@@ -1,7 +1,8 @@
 """The Hive engine: hourly copies in a folder, shown by a metastore behind HiveServer2.
 
 Belongs here: how the interface of ``base`` is kept without transactions. Does not belong here:
-copies and versions (``hive_store``), the metastore (``hive_catalog``), what is loaded (``loader``).
+copies and versions (``hive_store``), the metastore (``hive_catalog``), which row is where
+(``hive_rows``), what is loaded (``loader``) or past its retention (``hive_retention``).
 
 A load writes new copies of what it touches, commits one version that names them, and then swaps the
 metastore's locations. Killed before the commit, nothing happened; killed after it, the next writer
@@ -10,8 +11,8 @@ finishes the swaps before it does anything else. See docs/decisions/0013-hive-lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,10 +27,18 @@ from adx_platform.warehouse.base import (
     TopicPartition,
     WarehouseError,
 )
+from adx_platform.warehouse.expired_offsets import cut_runs
 from adx_platform.warehouse.frames import conform
 from adx_platform.warehouse.hive_catalog import HiveCatalog
-from adx_platform.warehouse.hive_sql import HOUR_COLUMN, truncate
-from adx_platform.warehouse.hive_store import WHOLE, Copy, HiveStore, Slots
+from adx_platform.warehouse.hive_rows import (
+    hour_of,
+    is_replaced,
+    may_hold,
+    removed_keys,
+    table_rows,
+)
+from adx_platform.warehouse.hive_sql import HOUR_COLUMN, count_days, drop_days, truncate
+from adx_platform.warehouse.hive_store import WHOLE, Changes, Copy, HiveStore
 from adx_platform.warehouse.load_rules import (
     check_build,
     check_ranges,
@@ -41,6 +50,7 @@ from adx_platform.warehouse.load_rules import (
 from adx_platform.warehouse.tables import (
     BUILDS,
     CURSORS,
+    EXPIRED_OFFSETS,
     GAPS,
     LOAD_RANGES,
     LOADS,
@@ -49,7 +59,6 @@ from adx_platform.warehouse.tables import (
     Table,
 )
 
-_NO_HOUR = "none"
 _PORT = 10_000
 
 
@@ -110,27 +119,27 @@ class HiveWarehouse:
     def ensure_schema(self) -> None:
         """Create what is missing, finish swaps that were broken off, delete copies of no use."""
         self._catalog.create(self._store)
-        self._store.sweep(self._finish())
+        self._store.sweep(self.finish_swaps())
 
     def cursors(self, stream: str) -> dict[TopicPartition, int]:
         """Next offset to load of every partition that was ever loaded."""
-        rows = self._read(CURSORS).filter(pl.col("stream") == stream)
+        rows = self.rows(CURSORS).filter(pl.col("stream") == stream)
         chosen = rows.select("topic_id", "partition_id", "next_offset")
         return {TopicPartition(t, p): offset for t, p, offset in chosen.iter_rows()}
 
     def applied_restatements(self, stream: str) -> list[LoadRange]:
         """Every range of which a restatement is already in the raw tables."""
-        rows = self._read(LOAD_RANGES).filter(stream=stream, kind="restatement")
+        rows = self.rows(LOAD_RANGES).filter(stream=stream, kind="restatement")
         names = ("topic_id", "partition_id", "start_offset", "end_offset", "revision")
         return sorted(LoadRange(*row) for row in rows.select(names).iter_rows())
 
     def load(self, batch: LoadBatch) -> LoadReceipt:
         """Apply ``batch`` in one version: all of it, or nothing."""
         tables = tables_of(batch)
-        self._finish()
+        self.finish_swaps()
         check_ranges(batch, self.cursors(batch.stream))
         load_id = self.latest_load() + 1
-        changes: Slots = {}
+        changes: Changes = {}
         inserted: dict[str, int] = {}
         removed: dict[str, int] = {}
         gone: list[pl.DataFrame] = []
@@ -142,7 +151,11 @@ class HiveWarehouse:
             if batch.replaced:
                 removed[name] = taken.height
             if table is not GAPS and not taken.is_empty():  # a gap has no key
-                gone.append(_removed_keys(table, taken, load_id))
+                gone.append(removed_keys(table, taken, load_id))
+        runs, days = cut_runs(self.rows(EXPIRED_OFFSETS), batch.stream, batch.replaced)
+        if not days.is_empty():
+            changes |= [self._whole(EXPIRED_OFFSETS, runs)]
+            gone.append(removed_keys(EXPIRED_OFFSETS, days, load_id))
         changes |= self._control(batch, load_id, sum(inserted.values()), gone)
         faultpoints.reach("load.in_transaction")
         self._commit(changes)
@@ -154,11 +167,11 @@ class HiveWarehouse:
     ) -> bool:
         """Replace reference table ``name`` by ``frame``, unless ``version`` is loaded already."""
         table = reference_table(name)
-        self._finish()
-        loads = self._read(REFERENCE_LOADS)
+        self.finish_swaps()
+        loads = self.rows(REFERENCE_LOADS)
         if not force and not loads.filter(table_name=name, version=version).is_empty():
             return False
-        row = _rows(REFERENCE_LOADS, [(name, version, _now(), frame.height)])
+        row = table_rows(REFERENCE_LOADS, [(name, version, _now(), frame.height)])
         others = loads.filter(pl.col("table_name") != name)
         self._commit(
             dict(
@@ -180,25 +193,57 @@ class HiveWarehouse:
 
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
-        return _highest(self._read(LOADS), "load_id")
+        return _highest(self.rows(LOADS), "load_id")
 
     def completed_load(self) -> int:
         """The highest load_id that a full green build included; 0 when there was none."""
-        return _highest(self._read(BUILDS), "to_load_id")
+        return _highest(self.rows(BUILDS), "to_load_id")
 
     def record_build(self, build_id: str, to_load_id: int) -> None:
         """Note that a full green build included every load up to ``to_load_id``."""
-        self._finish()
-        builds = self._read(BUILDS)
+        self.finish_swaps()
+        builds = self.rows(BUILDS)
         recorded = builds.filter(build_id=build_id).select("to_load_id").rows()
         if check_build(build_id, to_load_id, self.latest_load(), recorded):
-            row = _rows(BUILDS, [(build_id, to_load_id, _now())])
+            row = table_rows(BUILDS, [(build_id, to_load_id, _now())])
             self._commit(dict([self._whole(BUILDS, pl.concat([builds, row]))]))
+
+    def hours(self, table: Table) -> list[str]:
+        """Hours of which a raw table has a copy, as ``hive_rows.hour_of`` names them."""
+        return sorted(hour for name, hour in self._version.slots if name == table.qualified_name)
+
+    def rows(self, table: Table, hour: str = WHOLE) -> pl.DataFrame:
+        """The rows of one hour of a raw table, or all of another one; none without a copy."""
+        return self._rows_of(table, self._version.slots.get((table.qualified_name, hour)))
+
+    def columns(self, table: Table, hour: str, names: Sequence[str]) -> pl.DataFrame:
+        """Columns ``names``, which every copy has, of an hour that has one."""
+        return self._store.read(self._version.slots[table.qualified_name, hour], names)
+
+    def replace(self, frames: Iterable[tuple[Table, str, pl.DataFrame]]) -> None:
+        """Make ``(table, hour, rows)`` the rows of these hours and tables, all in one version.
+
+        An hour without rows loses its partition. Frames are written one by one as they come.
+        """
+        self.finish_swaps()
+        changes: Changes = {}
+        for table, hour, frame in frames:
+            name, is_gone = table.qualified_name, hour != WHOLE and frame.is_empty()
+            changes[name, hour] = None if is_gone else self._store.write(name, hour, frame)
+        self._commit(changes)
+
+    def count_days(self, name: str, column: str, before: date) -> dict[date, int]:
+        """Rows of each day before ``before`` of a model that is partitioned by ``column``."""
+        return dict(self.query(count_days(name, column, before)).rows())
+
+    def drop_days(self, name: str, column: str, days: Sequence[date]) -> None:
+        """Delete ``days`` of a model that is partitioned by ``column``; again is no error."""
+        self._catalog.run(drop_days(name, column, days))
 
     def forget_removed(self, names: Collection[str], values: Collection[str]) -> None:
         """Empty the columns ``names`` of ``control.removed_rows`` where they are in ``values``."""
-        self._finish()
-        rows = self._read(REMOVED_ROWS)
+        self.finish_swaps()
+        rows = self.rows(REMOVED_ROWS)
         wanted = [name for name in names if name in rows.columns]
         there = pl.any_horizontal(pl.col(name).is_in(values) for name in wanted)
         if rows.filter(there).is_empty():
@@ -214,10 +259,14 @@ class HiveWarehouse:
 
     def drop_former_copies(self) -> None:
         """Delete at once what no longer belongs to a table; a query on it fails."""
-        self._store.sweep(self._finish(), kept_seconds=0)
+        self._store.sweep(self.finish_swaps(), kept_seconds=0)
 
-    def _finish(self) -> int:
-        """Swap what a killed writer had committed and not swapped."""
+    def finish_swaps(self) -> int:
+        """Swap what a killed writer had committed and not swapped; the version that is shown.
+
+        Raises:
+            WarehouseError: the metastore shows a version that the folder does not have.
+        """
         applied = self._catalog.applied()
         if applied > self._version.number:
             raise WarehouseError(
@@ -228,7 +277,7 @@ class HiveWarehouse:
             self._catalog.bring_to(self._store, self._store.version(applied), self._version)
         return self._version.number
 
-    def _commit(self, changes: Slots) -> None:
+    def _commit(self, changes: Changes) -> None:
         before = self._version
         self._version = self._store.commit(before, changes)
         faultpoints.reach("hive.before_swaps")
@@ -237,26 +286,28 @@ class HiveWarehouse:
     def _incoming(self, batch: LoadBatch, table: Table, load_id: int) -> pl.DataFrame:
         frame = batch.frames.get(table.name)
         if frame is None:
-            return _rows(table, [])
+            return table_rows(table, [])
         return conform(frame.with_columns(load_id=pl.lit(load_id, pl.Int64)), table)
 
     def _rewrite(
-        self, table: Table, batch: LoadBatch, incoming: pl.DataFrame, changes: Slots
+        self, table: Table, batch: LoadBatch, incoming: pl.DataFrame, changes: Changes
     ) -> pl.DataFrame:
         """Write the copies of ``table`` that the batch touches; the rows that it takes out."""
         arriving = {
             str(hour): frame
-            for (hour,), frame in incoming.with_columns(_hour(table))
+            for (hour,), frame in incoming.with_columns(hour_of(table))
             .partition_by(HOUR_COLUMN, as_dict=True, include_key=False)
             .items()
         }
         name = table.qualified_name
         slots = self._version.slots
-        touched = {hour for (of, hour), copy in slots.items() if of == name and _in(copy, batch)}
-        taken = [_rows(table, [])]
+        touched = {
+            hour for (of, hour), copy in slots.items() if of == name and may_hold(copy, batch)
+        }
+        taken = [table_rows(table, [])]
         for hour in sorted(touched | set(arriving)):
             old = self._rows_of(table, slots.get((name, hour)))
-            out = _replaced(table, batch)
+            out = is_replaced(table, batch)
             gone, kept = old.filter(out), old.filter(~out)
             if gone.is_empty() and hour not in arriving:
                 continue
@@ -267,89 +318,34 @@ class HiveWarehouse:
 
     def _control(
         self, batch: LoadBatch, load_id: int, row_count: int, gone: list[pl.DataFrame]
-    ) -> Slots:
+    ) -> Changes:
         load = (load_id, batch.stream, batch.lake_version, _now(), row_count)
         ranges = range_rows(batch, load_id)
-        cursors = _rows(CURSORS, cursor_rows(batch, load_id))
-        kept = self._read(CURSORS).join(
+        cursors = table_rows(CURSORS, cursor_rows(batch, load_id))
+        kept = self.rows(CURSORS).join(
             cursors, on=["stream", "topic_id", "partition_id"], how="anti"
         )
         changes = [
-            self._whole(LOADS, pl.concat([self._read(LOADS), _rows(LOADS, [load])])),
+            self._whole(LOADS, pl.concat([self.rows(LOADS), table_rows(LOADS, [load])])),
             self._whole(CURSORS, pl.concat([kept, cursors])),
         ]
         if ranges:
-            both = [self._read(LOAD_RANGES), _rows(LOAD_RANGES, ranges)]
+            both = [self.rows(LOAD_RANGES), table_rows(LOAD_RANGES, ranges)]
             changes.append(self._whole(LOAD_RANGES, pl.concat(both)))
         if gone:
-            changes.append(self._whole(REMOVED_ROWS, pl.concat([self._read(REMOVED_ROWS), *gone])))
+            changes.append(self._whole(REMOVED_ROWS, pl.concat([self.rows(REMOVED_ROWS), *gone])))
         return dict(changes)
 
     def _whole(self, table: Table, frame: pl.DataFrame) -> tuple[tuple[str, str], Copy]:
         name = table.qualified_name
         return (name, WHOLE), self._store.write(name, WHOLE, frame)
 
-    def _read(self, table: Table) -> pl.DataFrame:
-        return self._rows_of(table, self._version.slots.get((table.qualified_name, WHOLE)))
-
     def _rows_of(self, table: Table, copy: Copy | None) -> pl.DataFrame:
-        empty = _rows(table, [])
+        empty = table_rows(table, [])
         if copy is None:
             return empty
         # A copy from before a column was added has nulls in it.
         return pl.concat([empty, self._store.read(copy)], how="diagonal").select(empty.columns)
-
-
-def _hour(table: Table) -> pl.Expr:
-    names = {column.name for column in table.columns}
-    times = [pl.col(name) for name in ("event_time", "kafka_timestamp") if name in names]
-    hour = pl.coalesce(times).dt.strftime("%Y-%m-%d-%H").fill_null(_NO_HOUR)
-    return hour.alias(HOUR_COLUMN)
-
-
-def _in(copy: Copy, batch: LoadBatch) -> bool:
-    return any(
-        (topic_id, partition) == part.key and low < part.end and high >= part.start
-        for topic_id, partition, low, high in copy.spans
-        for part in batch.replaced
-    )
-
-
-def _replaced(table: Table, batch: LoadBatch) -> pl.Expr:
-    condition = pl.lit(False)
-    for part in batch.replaced:
-        condition |= (
-            (pl.col("topic_id") == part.topic_id)
-            & (pl.col("partition_id") == part.partition)
-            & (pl.col("kafka_offset") >= part.start)
-            & (pl.col("kafka_offset") < part.end)
-        )
-    if any(column.name == "stream" for column in table.columns):
-        condition &= pl.col("stream") == batch.stream
-    return condition
-
-
-def _removed_keys(table: Table, taken: pl.DataFrame, load_id: int) -> pl.DataFrame:
-    """Rows of ``control.removed_rows`` for the rows ``taken`` out of ``table``."""
-    wanted = _rows(REMOVED_ROWS, []).schema
-    fixed = {
-        "load_id": pl.lit(load_id, pl.Int64).alias("load_id"),
-        "table_name": pl.lit(table.name).alias("table_name"),
-    }
-    present = {name: pl.col(name) for name in taken.columns}
-    return taken.select(
-        {**present, **fixed}.get(name, pl.lit(None, dtype).alias(name))
-        for name, dtype in wanted.items()
-    )
-
-
-def _rows(table: Table, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
-    """A frame of ``table`` with naive times."""
-    schema = {
-        name: pl.Datetime("us") if isinstance(dtype, pl.Datetime) else dtype
-        for name, dtype in table.frame_schema.items()
-    }
-    return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
 def _highest(frame: pl.DataFrame, name: str) -> int:

@@ -5,6 +5,9 @@ Belongs here: text of DDL. Does not belong here: sending it (``hive_catalog``), 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import date
+
 from adx_platform.warehouse.tables import Table
 from adx_platform.warehouse.types import sql_type
 
@@ -57,6 +60,25 @@ def set_location(name: str, hour: str, location: str) -> str:
     return f"ALTER TABLE {name}{part} SET LOCATION {_text(location)}"
 
 
+def drop_partitions(name: str, hours: Iterable[str]) -> str:
+    """Take ``hours`` out of table ``name``, where they are there; their files stay."""
+    return f"ALTER TABLE {name} DROP IF EXISTS {_partitions(HOUR_COLUMN, hours)}"
+
+
+def count_days(name: str, column: str, before: date) -> str:
+    """Rows of each day before ``before`` of a table that is partitioned by the day ``column``."""
+    return (
+        f"SELECT {column} AS gone_day, count(*) AS gone_rows FROM {name} "  # noqa: S608 our own names and dates
+        f"WHERE {column} < DATE '{before.isoformat()}' GROUP BY {column}"
+    )
+
+
+def drop_days(name: str, column: str, days: Sequence[date]) -> str:
+    """Take ``days`` out of a table that the metastore owns, and their files past any trash."""
+    parts = _partitions(column, (day.isoformat() for day in days))
+    return f"ALTER TABLE {name} DROP IF EXISTS {parts} PURGE"
+
+
 def set_applied(number: int) -> str:
     """Note that the metastore shows version ``number``."""
     return f"ALTER TABLE control.loads SET TBLPROPERTIES ('{APPLIED_PROPERTY}'='{number}')"
@@ -65,6 +87,10 @@ def set_applied(number: int) -> str:
 def is_hourly(table: Table) -> bool:
     """Whether ``table`` is kept in hourly copies; the others are small, and copied whole."""
     return table.schema == "raw"
+
+
+def _partitions(column: str, values: Iterable[str]) -> str:
+    return ", ".join(f"PARTITION ({column}={_text(value)})" for value in values)
 
 
 def _text(value: str) -> str:

@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,9 @@ class Copy:
 
 Slots = dict[tuple[str, str], Copy]
 """``(schema.table, hour)`` -> its copy."""
+
+Changes = dict[tuple[str, str], Copy | None]
+"""What a version changes: slots and their new copies, or ``None`` for those that go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +116,19 @@ class HiveStore:
         _sync(path.parent)
         return Copy(folder, frame.height, _spans(frame))
 
-    def read(self, copy: Copy) -> pl.DataFrame:
-        """The rows of ``copy``."""
-        return pl.read_parquet(self.root / copy.folder / "rows.parquet")
+    def read(self, copy: Copy, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of ``copy``; with ``columns`` only these, which it must have."""
+        path = self.root / copy.folder / "rows.parquet"
+        return pl.read_parquet(path, columns=None if columns is None else list(columns))
 
-    def commit(self, base: Version, changes: Slots) -> Version:
+    def commit(self, base: Version, changes: Changes) -> Version:
         """Make the version after ``base``: the commit point of every write.
 
         Raises:
             StaleLoadError: that version exists: another writer was faster. Nothing was changed.
         """
-        version = Version(base.number + 1, {**base.slots, **changes})
+        slots = {key: copy for key, copy in {**base.slots, **changes}.items() if copy is not None}
+        version = Version(base.number + 1, slots)
         rows = [[*key, c.folder, c.rows, c.spans] for key, c in sorted(version.slots.items())]
         draft = self.root / f"draft-{uuid.uuid4().hex}.json"
         draft.write_text(json.dumps(rows), encoding="utf-8")
@@ -161,6 +167,8 @@ class HiveStore:
             if path.relative_to(self.root).as_posix() not in named:
                 shutil.rmtree(path)
                 swept += 1
+                if not any(path.parent.iterdir()):
+                    path.parent.rmdir()  # an hour that has expired
         for draft in self.root.glob("draft-*.json"):
             draft.unlink()
         return swept

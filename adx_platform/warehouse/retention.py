@@ -1,9 +1,9 @@
-"""Rows of a table past its retention: which may go, and taking them out.
+"""Taking rows out of a table that are past its retention.
 
-Belongs here: the tables that may be named, the shortest retention that builds allow, and the
-transaction that deletes. Does not belong here: when it is done (``pipeline.expiry``), what stands
-for raw rows that are gone (``expired_offsets``), or what builds then leave alone (the model
-``int_rebuild_limit``).
+Belongs here: the transaction that deletes, on DuckDB and Redshift. Does not belong here: which
+tables may be named and for how long (``retention_rules``), an engine without transactions
+(``hive_retention``), when it is done (``pipeline.expiry``), what stands for raw rows that are gone
+(``expired_offsets``), or what builds then leave alone (the model ``int_rebuild_limit``).
 
 Only rows that a green build has seen go from the raw tables, so that each was counted once.
 """
@@ -11,79 +11,25 @@ Only rows that a green build has seen go from the raw tables, so that each was c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Protocol
 
 from adx_platform.warehouse.base import Warehouse, WarehouseError
 from adx_platform.warehouse.duckdb_connection import transaction
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
-from adx_platform.warehouse.expired_offsets import Leaving, going, noting_statement
+from adx_platform.warehouse.expired_offsets import going, leaving_by_stream, noting_statement
+from adx_platform.warehouse.hive_engine import HiveWarehouse
+from adx_platform.warehouse.hive_retention import expire_on_hive
 from adx_platform.warehouse.redshift_connection import retried
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
 from adx_platform.warehouse.redshift_schema import LOCK_TABLE
-from adx_platform.warehouse.tables import (
-    BID_REQUEST_IMPS,
-    REMOVED_ROWS,
-    RETENTION,
-    STREAM_TABLES,
-    Table,
+from adx_platform.warehouse.retention_rules import (
+    DAY_COLUMNS,
+    RAW_BY_NAME,
+    Expired,
+    existing_tables,
 )
-
-LOOKBACK_DAYS: Final = 7
-LATEST_ARRIVAL_DAYS: Final = 31
-"""The variables ``adx_lookback_days`` and ``adx_latest_arrival_days`` of the dbt project."""
-
-_SPARE_DAYS: Final = 3
-_RAW: Final[Mapping[str, Table]] = MappingProxyType(
-    {table.qualified_name: table for tables in STREAM_TABLES.values() for table in tables}
-)
-DAY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        **dict.fromkeys(_RAW, "event_date"),
-        "intermediate.int_attribution_touches": "conversion_date",
-        "marts.fct_impressions": "impression_date",
-        "marts.fct_clicks": "click_date",
-        "marts.fct_conversions": "conversion_date",
-        "marts.fct_auctions": "auction_date",
-        "marts.fct_attribution": "conversion_date",
-        "marts.fct_click_quality": "click_date",
-        "marts.fct_sessions": "session_date",
-        "marts.fct_invalid_traffic": "event_date",
-        "marts.fct_sivt_user_days": "activity_date",
-    }
-)
-"""Table -> the column of its days. Only tables of single events: what is made anew by each build of
-an aggregate would change with it, and rejects, which hold nothing personal, are counted by rows."""
-
-_WINDOW_HOURS_SQL: Final = (
-    "SELECT coalesce(max(greatest(click_lookback_hours, view_lookback_hours)), 0) "
-    "FROM reference.advertisers"
-)
-
-
-class RetentionError(WarehouseError):
-    """The setting cannot be kept; somebody has to change it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """What went from one table.
-
-    Attributes:
-        table: its name, with the schema.
-        kept_from: rows of earlier days are past its retention.
-        rows: how many went now.
-    """
-
-    table: str
-    kept_from: date
-    rows: int
-
-    def explain(self) -> str:
-        """One line for a person."""
-        return f"{self.table}: deleted {self.rows:,} rows from before {self.kept_from}"
+from adx_platform.warehouse.tables import REMOVED_ROWS, RETENTION
 
 
 class _Session(Protocol):
@@ -92,68 +38,15 @@ class _Session(Protocol):
     def execute(self, sql: str, /) -> object: ...
 
 
-def fewest_days(window_hours: int, oldest_accepted: timedelta) -> int:
-    """The shortest retention, in days, under which builds still find all rows that they need.
-
-    An event may come ``oldest_accepted`` late and touch days a look-back before it; and such a day
-    is made of rows as far before it as :func:`reach_days` says.
-
-    Args:
-        window_hours: the widest attribution window of an advertiser.
-        oldest_accepted: ``ADX_REFINE__OLDEST_ACCEPTED``.
-    """
-    latest = max(LATEST_ARRIVAL_DAYS, -(-oldest_accepted // timedelta(days=1)) + 1)
-    return latest + LOOKBACK_DAYS + reach_days(window_hours)
-
-
-def reach_days(window_hours: int) -> int:
-    """How many days before a day the rows may lie that its figures are made of."""
-    return max(LATEST_ARRIVAL_DAYS, window_hours // 24 + 1) + LOOKBACK_DAYS + _SPARE_DAYS
-
-
-def check_tables(retention: Mapping[str, int]) -> None:
-    """Refuse what cannot have a retention.
-
-    Raises:
-        RetentionError: a table is unknown, or its rows have no days of their own.
-    """
-    unknown = sorted(set(retention) - set(DAY_COLUMNS))
-    if unknown:
-        raise RetentionError(
-            f"ADX_WAREHOUSE__RETENTION names {', '.join(unknown)}: rows expire by their day, and "
-            f"the tables of events with a day are {', '.join(DAY_COLUMNS)}"
-        )
-
-
-def check_days(warehouse: Warehouse, retention: Mapping[str, int], oldest: timedelta) -> None:
-    """Refuse what is so short that builds would lack rows.
-
-    Args:
-        warehouse: open, with its schema in place.
-        retention: table to days.
-        oldest: ``ADX_REFINE__OLDEST_ACCEPTED``.
-
-    Raises:
-        RetentionError: a retention is too short; the message has the figure.
-    """
-    hours = int(warehouse.query(_WINDOW_HOURS_SQL).item())
-    fewest = fewest_days(hours, oldest)
-    short = [f"{table} ({days})" for table, days in retention.items() if days < fewest]
-    if short:
-        raise RetentionError(
-            f"ADX_WAREHOUSE__RETENTION is too short for {', '.join(short)}: builds need rows of "
-            f"{fewest} days, for events up to {oldest.days} days late, what belongs together up to "
-            f"{LOOKBACK_DAYS} days apart, and attribution windows of up to {hours} hours"
-        )
-
-
 def expire(
     warehouse: Warehouse, retention: Mapping[str, int], *, today: date
 ) -> tuple[Expired, ...]:
     """Delete what is past its retention, all in one transaction; again changes nothing.
 
+    Hive has none: there the raw rows go with what stands for them, and the models' rows after them.
+
     Args:
-        warehouse: open, with its schema in place; DuckDB or Redshift.
+        warehouse: open, with its schema in place.
         retention: table to days, checked.
         today: the UTC date from which days count back.
 
@@ -161,8 +54,8 @@ def expire(
         The tables that lost rows.
 
     Raises:
-        RetentionError: the engine has no transactions.
-        WarehouseError: the engine failed; nothing was changed.
+        WarehouseError: the engine failed; nothing was changed, or on Hive, what is left goes the
+            next time.
     """
     kept_from = {name: today - timedelta(days=days) for name, days in retention.items()}
     if isinstance(warehouse, DuckDBWarehouse):
@@ -174,10 +67,9 @@ def expire(
         return expired
     if isinstance(warehouse, RedshiftWarehouse):
         return retried(lambda: _expire_locked(warehouse, kept_from))
-    raise RetentionError(
-        "rows expire in a DuckDB or Redshift warehouse only: on Hive set "
-        "ADX_WAREHOUSE__RETENTION={} and drop partitions by hand"
-    )
+    if isinstance(warehouse, HiveWarehouse):
+        return expire_on_hive(warehouse, kept_from)
+    raise WarehouseError(f"rows cannot expire in a {type(warehouse).__name__}")
 
 
 def _expire_locked(
@@ -192,7 +84,7 @@ def _expire(
     warehouse: Warehouse, session: _Session, kept_from: Mapping[str, date]
 ) -> tuple[Expired, ...]:
     built = warehouse.completed_load()
-    there = _existing(warehouse)
+    there = existing_tables(warehouse)
     expired: list[Expired] = []
     last_days: dict[str, date] = {}
     for name, first in kept_from.items():
@@ -206,23 +98,16 @@ def _expire(
         if rows:
             expired.append(Expired(name, first, int(rows)))
             last_days[name] = last_day
-    leaving = {item.table: item.kept_from for item in expired}
-    for tables in STREAM_TABLES.values():
-        noted = [
-            Leaving(table, leaving[table.qualified_name])
-            for table in tables
-            if table is not BID_REQUEST_IMPS and table.qualified_name in leaving
-        ]
-        if noted:
-            session.execute(noting_statement(noted, built))
+    for leaving in leaving_by_stream({item.table: item.kept_from for item in expired}):
+        session.execute(noting_statement(leaving, built))
     for item in expired:
         session.execute(
             f"DELETE FROM {item.table} WHERE {_condition(item.table, item.kept_from, built)}"  # noqa: S608 the same
         )
-        if item.table in _RAW:
+        if item.table in RAW_BY_NAME:
             session.execute(
                 f"DELETE FROM {REMOVED_ROWS.qualified_name} "  # noqa: S608 the same
-                f"WHERE table_name = '{_RAW[item.table].name}' "
+                f"WHERE table_name = '{RAW_BY_NAME[item.table].name}' "
                 f"AND {going(item.kept_from, built)}"
             )
         _record(warehouse, session, item, last_days[item.table])
@@ -230,7 +115,7 @@ def _expire(
 
 
 def _condition(name: str, kept_from: date, built: int) -> str:
-    if name in _RAW:
+    if name in RAW_BY_NAME:
         return going(kept_from, built)
     return f"{DAY_COLUMNS[name]} < DATE '{kept_from.isoformat()}'"
 
@@ -251,11 +136,3 @@ def _record(warehouse: Warehouse, session: _Session, item: Expired, last_day: da
         f"INSERT INTO {books} (table_name, kept_from, rows_removed, applied_at) VALUES "  # noqa: S608 the same
         f"('{item.table}', DATE '{first.isoformat()}', {total}, TIMESTAMP '{now}')"
     )
-
-
-def _existing(warehouse: Warehouse) -> set[str]:
-    return {
-        f"{schema}.{table}"
-        for schema in ("raw", "intermediate", "marts")
-        for table in warehouse.built_tables(schema)
-    }

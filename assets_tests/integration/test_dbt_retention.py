@@ -19,11 +19,11 @@ import pytest
 from adx_platform.quality.marts_rows import event_balances
 from adx_platform.quality.warehouse_rows import recount_warehouse
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
-from adx_platform.warehouse.retention import (
+from adx_platform.warehouse.retention import expire
+from adx_platform.warehouse.retention_rules import (
     DAY_COLUMNS,
     LOOKBACK_DAYS,
     check_days,
-    expire,
     reach_days,
 )
 from adx_platform.warehouse.tables import CLICKS, RECORD_TABLES

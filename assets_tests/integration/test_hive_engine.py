@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from adx_platform import faultpoints
 from adx_platform.settings import load_settings
 from adx_platform.warehouse.base import (
     LoadBatch,
@@ -26,20 +22,34 @@ from adx_platform.warehouse.base import (
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
 from adx_platform.warehouse.erasure import forget_keys
 from adx_platform.warehouse.hive_catalog import HiveCatalog
-from adx_platform.warehouse.hive_engine import HiveWarehouse
 from adx_platform.warehouse.hive_publish import publish_build
+from adx_platform.warehouse.hive_retention import expire_on_hive
 from adx_platform.warehouse.hive_store import HiveStore
 from adx_platform.warehouse.projection import project
 from adx_platform.warehouse.published import open_published
+from adx_platform.warehouse.retention import expire
+from adx_platform.warehouse.retention_rules import Expired, check_days
 from adx_platform.warehouse.tables import ALL_TABLES, RAW_TABLES
+from assets_tests.integration.hive_batches import (
+    EXPIRING,
+    HOUR,
+    KEPT_FROM,
+    STREAM,
+    TOPIC_ID,
+    batch,
+    books,
+    build_two_days,
+    events,
+    ids,
+    killed_at,
+    opened,
+    restating,
+)
 from assets_tests.servers.ports import free_port
 from assets_tests.servers.spark_thrift import missing, spark_thrift
 from assets_tests.unit.warehouse.conftest import event_rows
 
 pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.long]
-STREAM = "clicks_conversions"
-TOPIC_ID = "topic-a"
-HOUR = 3600
 AT = datetime(2026, 3, 1, 1, 2, 3, 4)  # noqa: DTZ001 the warehouse's times are naive UTC
 
 
@@ -56,55 +66,10 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def store_dir(tmp_path: Path, port: int) -> Path:
     """An empty warehouse: the tables of the test before are dropped from the metastore."""
     catalog = HiveCatalog("127.0.0.1", port, "adx")
-    for schema in ("raw", "control", "reference", "marts"):
+    for schema in ("raw", "control", "reference", "intermediate", "marts"):
         catalog.run(f"DROP DATABASE IF EXISTS {schema} CASCADE")
     catalog.close()
     return tmp_path / f"copies {uuid.uuid4().hex[:4]}"
-
-
-def opened(folder: Path, port: int) -> HiveWarehouse:
-    return HiveWarehouse(HiveStore(folder), HiveCatalog("127.0.0.1", port, "adx"))
-
-
-def events(*offsets: int, revision: int = 0) -> pl.DataFrame:
-    """An offset is a second: 3600 of them are an hour."""
-    rows = [
-        {"offset": offset, "revision": revision, "event_id": f"r{revision}-{offset}"}
-        for offset in offsets
-    ]
-    return event_rows(STREAM, rows)
-
-
-def batch(start: int, end: int, *offsets: int) -> LoadBatch:
-    frames = project(STREAM, events(*offsets))
-    return LoadBatch(STREAM, 5, frames, forward=(LoadRange(TOPIC_ID, 0, start, end),))
-
-
-def restating(start: int, end: int, *offsets: int) -> LoadBatch:
-    frames = project(STREAM, events(*offsets, revision=2))
-    return LoadBatch(STREAM, 6, frames, replaced=(LoadRange(TOPIC_ID, 0, start, end, 2),))
-
-
-def ids(warehouse: HiveWarehouse) -> list[str]:
-    rows = warehouse.query("SELECT event_id FROM raw.clicks ORDER BY kafka_offset, event_id")
-    return rows["event_id"].to_list()
-
-
-def killed_at(
-    point: str, folder: Path, port: int, work: Path, rows: pl.DataFrame, *span: int
-) -> None:
-    path = work / "events.parquet"
-    rows.write_parquet(path)
-    arguments = [str(folder), str(port), str(path), *map(str, span)]
-    done = subprocess.run(
-        [sys.executable, "-m", "assets_tests.integration.hive_writer", *arguments],
-        env={**os.environ, faultpoints.VARIABLE: point},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -9, done.stderr
 
 
 def test_rows_are_those_of_duckdb(store_dir: Path, port: int, tmp_path: Path) -> None:
@@ -157,7 +122,9 @@ def test_a_kill_loses_and_doubles_nothing(
         hive.ensure_schema()
         hive.load(batch(0, 2 * HOUR, 1, 2, HOUR + 5))
     replacing = events(2, HOUR + 5, revision=2)
-    killed_at(point, store_dir, port, tmp_path, replacing, 2, HOUR + 6, 2)
+    replacing.write_parquet(tmp_path / "events.parquet")
+    span = ("2", str(HOUR + 6), "2")
+    killed_at(point, store_dir, port, "load", str(tmp_path / "events.parquet"), *span)
     old, new = ["r0-1", "r0-2", "r0-3605"], ["r0-1", "r2-2", "r2-3605"]
     with opened(store_dir, port) as hive:
         # Between the kill and the next writer a reader sees the old copy or the new one of an hour.
@@ -261,8 +228,7 @@ def test_an_erased_person_is_in_no_table_and_no_file(store_dir: Path, port: int)
         assert len(files()) == 2, "the former copy, and the keys of removed rows"
         touched = "intermediate.int_touched_events"
         for statement in (
-            "CREATE DATABASE IF NOT EXISTS intermediate",
-            f"DROP TABLE IF EXISTS {touched}",
+            "CREATE DATABASE intermediate",
             f"CREATE TABLE {touched} STORED AS PARQUET AS SELECT user_id FROM control.removed_rows",
         ):
             hive.query(statement)
@@ -319,3 +285,63 @@ def test_a_green_build_is_published_on_this_machine(
         described = {row[0]: row[1] for row in snapshot.sql("describe marts.empty").fetchall()}
         assert described == {"n": "BIGINT", "day": "DATE"}
         assert snapshot.sql("select max(load_id) from control.loads").fetchall() == [(1,)]
+
+
+def test_rows_expire_and_come_back_as_on_duckdb(store_dir: Path, port: int, tmp_path: Path) -> None:
+    with opened(store_dir, port) as hive, DuckDBWarehouse(tmp_path / "d.duckdb") as duck:
+        build_two_days(hive, hive.query)
+        build_two_days(duck, duck.connection.execute)
+        retention = dict.fromkeys(EXPIRING, 90)
+        today = KEPT_FROM + timedelta(days=90)
+        check_days(hive, retention, timedelta(days=30))
+        expired = expire(hive, retention, today=today)
+        assert expired == expire(duck, retention, today=today)
+        assert {item.table: item.rows for item in expired} == dict(
+            zip(EXPIRING, (4, 1, 4), strict=True)
+        )
+        after = books(hive)
+        assert after == books(duck)
+        fates = {(row[3], row[4], row[5]) for row in after["control.expired_offsets"]}
+        assert fates == {
+            (1, 2, "accepted"),
+            (2, 3, "duplicate"),
+            (3, 5, "accepted"),
+            (HOUR + 5, HOUR + 6, "accepted"),
+        }
+        hours = hive.query("SELECT DISTINCT partition_hour FROM raw.clicks ORDER BY 1")
+        assert hours["partition_hour"].to_list() == ["2026-03-02-01", "2026-03-03-00"]
+        described = hive.query("DESCRIBE FORMATTED marts.fct_clicks").rows()
+        folder = next(
+            Path(row[1].removeprefix("file:")) for row in described if row[0] == "Location"
+        )
+        days = {path.parent.name for path in folder.rglob("*.parquet")}
+        assert days == {"click_date=2026-03-03"}, "the files of the others are deleted"
+
+        assert expire(hive, retention, today=today) == ()
+        again = restating(2, 4, 2)
+        assert hive.load(again) == duck.load(again)
+        assert books(hive) == books(duck)
+        for each in (hive, duck):
+            each.record_build("greener", 4)
+        assert expire(hive, retention, today=today) == expire(duck, retention, today=today)
+        assert books(hive) == books(duck)
+        hive.ensure_schema()
+        assert books(hive) == books(duck)
+
+
+@pytest.mark.parametrize("point", ["hive.between_swaps:2", "hive.before_drops"])
+def test_an_expiry_that_is_killed_is_finished_by_the_next(
+    store_dir: Path, port: int, tmp_path: Path, point: str
+) -> None:
+    with opened(store_dir, port) as hive:
+        build_two_days(hive, hive.query)
+    killed_at(point, store_dir, port, "expire", KEPT_FROM.isoformat(), *EXPIRING)
+    with opened(store_dir, port) as hive, DuckDBWarehouse(tmp_path / "d.duckdb") as duck:
+        build_two_days(duck, duck.connection.execute)
+        kept_from = dict.fromkeys(EXPIRING, KEPT_FROM)
+        expire(duck, dict.fromkeys(EXPIRING, 90), today=KEPT_FROM + timedelta(days=90))
+        assert books(hive) != books(duck)
+        left = expire_on_hive(hive, kept_from)
+        assert left == (Expired("marts.fct_clicks", KEPT_FROM, 4),)
+        assert books(hive) == books(duck)
+        assert expire_on_hive(hive, kept_from) == ()

@@ -1,18 +1,22 @@
-"""Every DDL statement that the Hive engine sends, against the parser of Hive 2.3 itself."""
+"""Every statement that the Hive engine sends by itself, against the parser of Hive 2.3 itself."""
 
 from __future__ import annotations
 
 import importlib.util
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from adx_platform.warehouse import hive_sql
+from adx_platform.warehouse.expired_offsets import leaving_by_stream, runs_query
+from adx_platform.warehouse.retention_rules import RAW_BY_NAME
 from adx_platform.warehouse.tables import ALL_TABLES
 from assets_tests.servers.spark_thrift import missing
 
 pytestmark = pytest.mark.java
+DAY = date(2026, 3, 2)
 PROGRAM = Path(__file__).parents[1] / "servers" / "hive_grammar" / "Grammar.java"
 
 
@@ -44,6 +48,10 @@ def test_what_the_engine_sends_is_hive_and_what_is_not_is_refused() -> None:
         hive_sql.add_partition("raw.clicks", "2026-03-02-00", "file:///a"),
         hive_sql.set_location("raw.clicks", "2026-03-02-00", "file:///a"),
         hive_sql.set_location("control.loads", "", "file:///a"),
+        hive_sql.drop_partitions("raw.clicks", ["2026-03-02-00", "2026-03-02-01"]),
+        hive_sql.count_days("marts.fct_clicks", "click_date", DAY),
+        hive_sql.drop_days("marts.fct_clicks", "click_date", [DAY, DAY]),
+        *(runs_query(leaving, 7) for leaving in leaving_by_stream(dict.fromkeys(RAW_BY_NAME, DAY))),
         hive_sql.set_applied(7),
         "SHOW TABLES IN raw",
         "SHOW TBLPROPERTIES control.loads",

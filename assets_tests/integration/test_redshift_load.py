@@ -21,7 +21,8 @@ from adx_platform.warehouse.base import LoadBatch, LoadRange, StaleLoadError, Wa
 from adx_platform.warehouse.projection import project
 from adx_platform.warehouse.redshift_connection import connect
 from adx_platform.warehouse.redshift_engine import RedshiftWarehouse
-from adx_platform.warehouse.retention import check_days, expire
+from adx_platform.warehouse.retention import expire
+from adx_platform.warehouse.retention_rules import check_days
 from adx_platform.warehouse.tables import ALL_TABLES, Table
 from assets_tests.integration.redshift_batches import (
     START,

@@ -11,7 +11,7 @@ from adx_platform.orchestration.maintenance import maintenance_job
 from adx_platform.orchestration.resources import Line
 from adx_platform.pipeline.expiry import ExpiryReport
 from adx_platform.settings import Settings
-from adx_platform.warehouse.retention import Expired, RetentionError
+from adx_platform.warehouse.retention_rules import Expired, RetentionError
 
 EXPIRED = Expired("raw.clicks", date(2026, 3, 1), 12)
 

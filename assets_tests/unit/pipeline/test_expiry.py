@@ -12,7 +12,7 @@ import pytest
 from adx_platform.pipeline.expiry import expire_rows
 from adx_platform.settings import Settings, load_settings
 from adx_platform.warehouse.duckdb_engine import DuckDBWarehouse
-from adx_platform.warehouse.retention import RetentionError
+from adx_platform.warehouse.retention_rules import RetentionError
 
 NOW = datetime(2026, 6, 1, 3, tzinfo=UTC)
 HOLDING = """

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adx_platform.warehouse.base import LoadRange
-from adx_platform.warehouse.expired_offsets import Leaving, noting_statement, returning_statements
+from adx_platform.warehouse.expired_offsets import (
+    Leaving,
+    cut_runs,
+    going,
+    is_going,
+    leaving_by_stream,
+    noting_statement,
+    returning_statements,
+)
+from adx_platform.warehouse.hive_rows import table_rows
 from adx_platform.warehouse.load_rules import range_parameters
-from adx_platform.warehouse.tables import CLICKS, CONVERSIONS, schema_statements
+from adx_platform.warehouse.tables import (
+    AD_IMPRESSIONS,
+    BID_REQUEST_IMPS,
+    BID_REQUESTS,
+    CLICKS,
+    CONVERSIONS,
+    EXPIRED_OFFSETS,
+    schema_statements,
+)
 
 DAY = date(2026, 3, 2)
 KEPT_FROM = date(2026, 3, 3)
@@ -144,6 +162,99 @@ def test_runs_cover_what_went_and_did_not_come_back(
 
     shared.give_back(start, start + length)
     assert _covered(shared) == sorted(offsets - set(range(start, start + length)))
+
+
+def test_what_goes_is_noted_by_stream_and_impressions_have_the_offsets_of_requests() -> None:
+    tables = (AD_IMPRESSIONS, BID_REQUESTS, BID_REQUEST_IMPS, CLICKS, CONVERSIONS)
+    kept_from = {table.qualified_name: KEPT_FROM for table in tables} | {"marts.fct_clicks": DAY}
+    assert sorted(leaving_by_stream(kept_from), key=repr) == sorted(
+        [
+            [Leaving(BID_REQUESTS, KEPT_FROM)],
+            [Leaving(AD_IMPRESSIONS, KEPT_FROM)],
+            [Leaving(CLICKS, KEPT_FROM), Leaving(CONVERSIONS, KEPT_FROM)],
+        ],
+        key=repr,
+    )
+    assert list(leaving_by_stream({"marts.fct_clicks": DAY})) == []
+
+
+OFFSETS = st.integers(0, 20)
+RUNS = st.lists(
+    st.builds(
+        lambda stream, topic, partition, start, length, fate, day: (
+            (stream, topic, partition, start, start + length, fate, DAY + timedelta(days=day))
+        ),
+        st.sampled_from([STREAM, "bid_requests"]),
+        st.sampled_from(["t", "u"]),
+        st.integers(0, 1),
+        OFFSETS,
+        st.integers(1, 8),
+        st.sampled_from(["accepted", "duplicate"]),
+        st.integers(0, 1),
+    ),
+    max_size=12,
+)
+PARTS = st.lists(
+    st.builds(
+        lambda topic, partition, start, length: LoadRange(
+            topic, partition, start, start + length, 1
+        ),
+        st.sampled_from(["t", "u"]),
+        st.integers(0, 1),
+        OFFSETS,
+        st.integers(1, 8),
+    ),
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(runs=RUNS, parts=PARTS)
+def test_runs_are_cut_on_a_frame_as_the_statements_cut_them(
+    shared: Books, runs: list[tuple[object, ...]], parts: list[LoadRange]
+) -> None:
+    shared.clear()
+    if runs:
+        marks = ", ".join("?" * len(runs[0]))
+        insert = f"insert into control.expired_offsets values ({marks})"
+        shared.connection.executemany(insert, runs)
+
+    kept, days = cut_runs(table_rows(EXPIRED_OFFSETS, runs), STREAM, parts)
+
+    for part in parts:
+        for statement in returning_statements(9, "$"):
+            shared.connection.execute(statement, range_parameters(STREAM, part))
+    theirs = shared.connection.execute("select * from control.expired_offsets").fetchall()
+    assert sorted(kept.rows()) == sorted(theirs)
+    assert kept.schema == table_rows(EXPIRED_OFFSETS, []).schema
+    noted = shared.connection.execute("select event_date from control.removed_rows").fetchall()
+    assert sorted(days.rows()) == sorted(set(noted))
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.none() | st.integers(-2, 2).map(lambda days: KEPT_FROM + timedelta(days=days)),
+            st.integers(0, 3),
+        )
+    ),
+    to_load_id=st.integers(0, 3),
+)
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_same_rows_go_from_a_frame_as_by_the_statement(
+    shared: Books, rows: list[tuple[date | None, int]], to_load_id: int
+) -> None:
+    frame = pl.DataFrame(
+        rows, schema={"event_date": pl.Date, "load_id": pl.Int64}, orient="row"
+    ).with_row_index("number")
+    stay = frame.filter(~is_going(KEPT_FROM, to_load_id))
+    condition = going(KEPT_FROM, to_load_id)
+    gone = shared.connection.sql(f"select number from frame where {condition}").fetchall()
+    assert {*stay.select("number").rows()} == {(n,) for n in range(len(rows))} - {*gone}
 
 
 def _covered(books: Books) -> list[int]:
