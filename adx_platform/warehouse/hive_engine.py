@@ -152,10 +152,11 @@ class HiveWarehouse:
                 removed[name] = taken.height
             if table is not GAPS and not taken.is_empty():  # a gap has no key
                 gone.append(removed_keys(table, taken, load_id))
-        runs, days = cut_runs(self.rows(EXPIRED_OFFSETS), batch.stream, batch.replaced)
-        if not days.is_empty():
-            changes |= [self._whole(EXPIRED_OFFSETS, runs)]
-            gone.append(removed_keys(EXPIRED_OFFSETS, days, load_id))
+        if batch.replaced:
+            runs, days = cut_runs(self.rows(EXPIRED_OFFSETS), batch.stream, batch.replaced)
+            if not days.is_empty():
+                changes |= [self._whole(EXPIRED_OFFSETS, runs)]
+                gone.append(removed_keys(EXPIRED_OFFSETS, days, load_id))
         changes |= self._control(batch, load_id, sum(inserted.values()), gone)
         faultpoints.reach("load.in_transaction")
         self._commit(changes)
