@@ -221,13 +221,24 @@ class HiveWarehouse:
         """Columns ``names``, which every copy has, of an hour that has one."""
         return self._store.read(self._version.slots[table.qualified_name, hour], names)
 
-    def replace(self, frames: Iterable[tuple[Table, str, pl.DataFrame]]) -> None:
+    def change(
+        self,
+        frames: Iterable[tuple[Table, str, pl.DataFrame]],
+        added: Iterable[tuple[Table, pl.DataFrame]],
+    ) -> None:
         """Make ``(table, hour, rows)`` the rows of these hours and tables, all in one version.
 
-        An hour without rows loses its partition. Frames are written one by one as they come.
+        Frames are written one by one as they come.
+
+        Args:
+            frames: an hour without rows loses its partition.
+            added: rows that whole tables have besides theirs, which are not copied for it.
         """
         self.finish_swaps()
         changes: Changes = {}
+        for table, frame in added:
+            key = (table.qualified_name, WHOLE)
+            changes[key] = self._store.write(*key, frame, after=self._version.slots.get(key))
         for table, hour, frame in frames:
             name, is_gone = table.qualified_name, hour != WHOLE and frame.is_empty()
             changes[name, hour] = None if is_gone else self._store.write(name, hour, frame)

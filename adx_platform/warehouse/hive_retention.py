@@ -74,7 +74,7 @@ def expire_on_hive(warehouse: HiveWarehouse, kept_from: Mapping[str, date]) -> t
     recorded = warehouse.rows(RETENTION)
     books = books_after(recorded, {name: item.days for name, item in going.items()})
     if books is not recorded:
-        warehouse.replace(_frames(warehouse, going, books, built))
+        warehouse.change(_frames(warehouse, going, books, built), _runs(warehouse, going, built))
     faultpoints.reach("hive.before_drops")
     for name, item in going.items():
         if name not in RAW_BY_NAME:
@@ -127,15 +127,25 @@ def _raw_rows(warehouse: HiveWarehouse, table: Table, first: date, built: int) -
     return _Going(first, days, hours)
 
 
+def _runs(
+    warehouse: HiveWarehouse, going: Mapping[str, _Going], built: int
+) -> Iterator[tuple[Table, pl.DataFrame]]:
+    """What stands for the raw rows, asked for while they are there."""
+    wanted = table_rows(EXPIRED_OFFSETS, [])
+    kept_from = {name: item.kept_from for name, item in going.items()}
+    found = [
+        warehouse.query(runs_query(leaving, built)).select(wanted.columns).cast(wanted.schema)
+        for leaving in leaving_by_stream(kept_from)
+    ]
+    if found:
+        yield EXPIRED_OFFSETS, pl.concat(found)
+
+
 def _frames(
     warehouse: HiveWarehouse, going: Mapping[str, _Going], books: pl.DataFrame, built: int
 ) -> Iterator[tuple[Table, str, pl.DataFrame]]:
     """What every table and hour that changes has afterwards."""
     raw = {name: item for name, item in going.items() if name in RAW_BY_NAME}
-    runs = [warehouse.rows(EXPIRED_OFFSETS)]
-    for leaving in leaving_by_stream({name: item.kept_from for name, item in raw.items()}):
-        found = warehouse.query(runs_query(leaving, built))
-        runs.append(found.select(runs[0].columns).cast(runs[0].schema))
     removed = warehouse.rows(REMOVED_ROWS)
     for name, item in raw.items():
         table, goes = RAW_BY_NAME[name], is_going(item.kept_from, built)
@@ -145,6 +155,5 @@ def _frames(
             yield table, hour, rows
         removed = removed.filter(~((pl.col("table_name") == table.name) & goes))
     if raw:
-        yield EXPIRED_OFFSETS, WHOLE, pl.concat(runs)
         yield REMOVED_ROWS, WHOLE, removed
     yield RETENTION, WHOLE, books

@@ -106,20 +106,30 @@ class HiveStore:
         }
         return Version(number, slots)
 
-    def write(self, table: str, hour: str, frame: pl.DataFrame) -> Copy:
-        """Write ``frame`` into a new folder that nobody reads yet, down to the disk."""
+    def write(
+        self, table: str, hour: str, frame: pl.DataFrame, *, after: Copy | None = None
+    ) -> Copy:
+        """Write ``frame`` into a new folder that nobody reads yet, down to the disk.
+
+        With ``after`` the new copy has its rows as well, by a link to each of its files.
+        """
         folder = f"copies/{table}/{hour or 'all'}/{uuid.uuid4().hex}"
         (self.root / folder).mkdir(parents=True)
-        path = self.root / folder / "rows.parquet"
+        for file in () if after is None else self._files(after):
+            os.link(file, self.root / folder / file.name)
+        path = self.root / folder / f"rows-{uuid.uuid4().hex}.parquet"
         frame.write_parquet(path)
         _sync(path)
         _sync(path.parent)
-        return Copy(folder, frame.height, _spans(frame))
+        rows, spans = (0, ()) if after is None else (after.rows, after.spans)
+        return Copy(folder, rows + frame.height, spans + _spans(frame))
 
     def read(self, copy: Copy, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of ``copy``; with ``columns`` only these, which it must have."""
-        path = self.root / copy.folder / "rows.parquet"
-        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+        chosen = None if columns is None else list(columns)
+        files = [pl.read_parquet(file, columns=chosen) for file in self._files(copy)]
+        # A file from before a column was added has nulls in it.
+        return files[0] if len(files) == 1 else pl.concat(files, how="diagonal")
 
     def commit(self, base: Version, changes: Changes) -> Version:
         """Make the version after ``base``: the commit point of every write.
@@ -172,6 +182,9 @@ class HiveStore:
         for draft in self.root.glob("draft-*.json"):
             draft.unlink()
         return swept
+
+    def _files(self, copy: Copy) -> list[Path]:
+        return sorted((self.root / copy.folder).glob("*.parquet"))
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.stem) for path in (self.root / "versions").glob("*.json"))

@@ -23,6 +23,23 @@ def store(tmp_path: Path) -> Iterator[HiveStore]:
     made.close()
 
 
+def test_rows_are_added_without_copying_those_that_are_there(store: HiveStore) -> None:
+    key = ("control.expired_offsets", "")
+    first = store.write(*key, ROWS)
+    second = store.write(*key, ROWS.with_columns(c=pl.lit(3)), after=first)
+
+    assert (first.rows, second.rows) == (2, 4)
+    assert store.read(first).equals(ROWS)
+    assert sorted(store.read(second).rows(), key=repr) == sorted(
+        [(1, "x", 3), (2, "y", 3), (1, "x", None), (2, "y", None)], key=repr
+    )
+    (file,) = (store.root / first.folder).iterdir()
+    assert file.samefile(store.root / second.folder / file.name)
+    store.commit(store.latest(), {key: second})
+    assert store.sweep(1) == 1
+    assert store.read(second).height == 4, "what a later copy still has is not swept"
+
+
 def test_an_hour_that_goes_is_in_no_later_version_and_its_folder_is_swept(
     store: HiveStore,
 ) -> None:
