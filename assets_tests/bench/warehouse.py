@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from adx_platform.orchestration.dbt_project import BUILD_ARGUMENTS, DBT_COMMAND
 from assets_tests.bench.peers.measuring import Cost, cost_of
 from assets_tests.bench.warehouse_engines import Engines, side_by_side
 from assets_tests.bench.warehouse_rows import Volumes, add_load, create_tables
@@ -37,7 +37,7 @@ _DAYS: Final = 20
 _HOURS: Final = 24
 _REPETITIONS: Final = 3
 _SLOWEST: Final = 8
-_TESTS: Final = ("--exclude-resource-type", "test", "unit_test")
+_NO_TESTS: Final = ("--exclude-resource-type", "test")
 _CORE: Final = ("--select", "+group:delivery", "+group:attribution")
 _NO_SERVER: Final = ("--no-introspect", "--no-populate-cache", "--vars", "{adx_incremental: never}")
 
@@ -97,7 +97,7 @@ class Place:
 
     def build(self, name: str, rows: int, *selection: str) -> Build:
         """Run every model that is selected, and note the build as green."""
-        cost = self._dbt("build", *_TESTS, *selection)
+        cost = self._dbt(*BUILD_ARGUMENTS, *_NO_TESTS, *selection)
         with self.connection() as connection:
             connection.execute(
                 "insert into control.builds "
@@ -122,22 +122,24 @@ class Place:
             **os.environ,
             "ADX_DUCKDB_PATH": str(self.database),
             "ADX_DBT_THREADS": str(self.threads),
+            # As Dagster has it.
+            "DBT_LOG_FORMAT": "json",
         }
         project = str(PROJECT)
-        program = [str(Path(sys.executable).with_name("dbt")), command, *arguments]
         places = [
             "--project-dir", project, "--profiles-dir", project, "--target", engine or "duckdb",
             "--target-path", str(self.folder / target),
-            "--log-path", str(self.folder / "logs"), "--quiet",
+            "--log-path", str(self.folder / "logs"),
         ]  # fmt: skip
-        return cost_of([[*program, *places]], environment, self.folder)
+        return cost_of([[*DBT_COMMAND, command, *arguments, *places]], environment, self.folder)
 
     def _seconds_by_model(self) -> dict[str, float]:
-        path = self.folder / "target" / "run_results.json"
-        results = json.loads(path.read_text(encoding="utf-8"))["results"]
+        lines = (self.folder / "log.txt").read_text(encoding="utf-8").splitlines()
+        events = [json.loads(line) for line in lines if line.startswith("{")]
         return {
-            result["unique_id"].rsplit(".", 1)[-1]: float(result["execution_time"])
-            for result in results
+            event["data"]["node_info"]["node_name"]: float(event["data"]["execution_time"])
+            for event in events
+            if event["info"]["name"] == "LogModelResult"
         }
 
 

@@ -1,0 +1,74 @@
+"""dbt as our program runs it says what it would say anyway, and does not work for nobody."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+from dbt_common.events.base_types import EventLevel
+from dbt_common.events.event_manager import EventManager
+from dbt_common.events.logger import LoggerConfig
+from dbt_common.events.types import Note
+
+from adx_platform.warehouse import dbt_program
+
+
+@pytest.fixture
+def _skipping(monkeypatch: pytest.MonkeyPatch) -> None:
+    # For the time of a test: the patch is meant for a process of its own.
+    monkeypatch.setattr(EventManager, "fire_event", EventManager.fire_event)
+    dbt_program.skip_unheard_events()
+
+
+def _manager(level: EventLevel) -> tuple[EventManager, io.StringIO]:
+    manager, heard = EventManager(), io.StringIO()
+    manager.add_logger(LoggerConfig(name=f"test_{level}", level=level, output_stream=heard))
+    return manager, heard
+
+
+@pytest.mark.usefixtures("_skipping")
+@pytest.mark.parametrize(
+    ("log", "event", "shown"),
+    [
+        (EventLevel.INFO, EventLevel.DEBUG, False),
+        (EventLevel.INFO, EventLevel.INFO, True),
+        (EventLevel.INFO, EventLevel.WARN, True),
+        (EventLevel.DEBUG, EventLevel.DEBUG, True),
+        (EventLevel.ERROR, EventLevel.INFO, False),
+    ],
+)
+def test_a_log_has_what_its_level_asks_for(log: EventLevel, event: EventLevel, shown: bool) -> None:
+    manager, heard = _manager(log)
+
+    manager.fire_event(Note(msg="what happened"), level=event)
+
+    assert ("what happened" in heard.getvalue()) is shown
+
+
+@pytest.mark.usefixtures("_skipping")
+@pytest.mark.parametrize(("log", "made"), [(EventLevel.INFO, 0), (EventLevel.DEBUG, 1)])
+def test_no_message_is_made_of_an_event_that_no_log_shows(
+    log: EventLevel, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, _ = _manager(log)
+    messages = []
+    monkeypatch.setattr(manager.loggers[0], "write_line", messages.append)
+
+    manager.fire_event(Note(msg="what happened"), level=EventLevel.DEBUG)
+
+    assert len(messages) == made
+
+
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("no-such-command", 2)])
+def test_the_exit_code_is_that_of_dbt(argument: str, code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", dbt_program.__name__, argument],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == code
+    assert "Usage: dbt" in done.stdout + done.stderr
