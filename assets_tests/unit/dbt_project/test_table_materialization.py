@@ -1,0 +1,68 @@
+"""Our materialization of a table on DuckDB: the old rows stay until the new ones are right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from adx_platform.orchestration.dbt_project import DBT_COMMAND
+
+_MACRO = Path(__file__).parents[3] / "dbt_project/macros/build/table.sql"
+_MODEL = """
+{{ config(materialized='table', contract={'enforced': true}) }}
+select {{ env_var('VALUE') }} as a
+"""
+_COLUMNS = """
+models:
+  - name: one
+    columns: [{name: a, data_type: integer, constraints: [{type: not_null}]}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of one table with a contract."""
+    for folder in ("models", "macros"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(_MACRO, tmp_path / "macros")
+    (tmp_path / "models" / "one.sql").write_text(_MODEL, encoding="utf-8")
+    (tmp_path / "models" / "one.yml").write_text(_COLUMNS, encoding="utf-8")
+    (tmp_path / "dbt_project.yml").write_text("name: tiny\nprofile: tiny\n", encoding="utf-8")
+    (tmp_path / "profiles.yml").write_text(
+        "tiny: {target: it, outputs: {it: {type: duckdb, path: tiny.duckdb}}}", encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_a_table_is_replaced_as_a_whole_or_not_at_all(project: Path) -> None:
+    with duckdb.connect(str(project / "tiny.duckdb")) as connection:
+        connection.execute("create view one as select 0 as a")
+
+    assert _build(project, "1") == 0
+    assert _rows(project) == [1]
+
+    assert _build(project, "cast(null as integer)") == 1
+    assert _rows(project) == [1]
+
+    assert _build(project, "2") == 0
+    assert _rows(project) == [2]
+
+
+def _build(project: Path, value: str) -> int:
+    return subprocess.run(
+        [*DBT_COMMAND, "build"],
+        cwd=project,
+        env={**os.environ, "VALUE": value, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        capture_output=True,
+        check=False,
+    ).returncode
+
+
+def _rows(project: Path) -> list[int]:
+    with duckdb.connect(str(project / "tiny.duckdb"), read_only=True) as connection:
+        return [a for (a,) in connection.execute("select a from one").fetchall()]
