@@ -1,6 +1,6 @@
 {#- A table on DuckDB is replaced within one transaction, under its own name. dbt's own way makes it under
     another name, looks for indexes, renames the old one, renames the new one and drops the old one after the
-    commit: five statements for each of twelve tables, and nothing here has an index or a foreign key. If the
+    commit: four statements more for each of twelve tables, and nothing here has an index or a foreign key. If the
     new rows break the contract, the transaction is taken back and the old table is there. -#}
 {% materialization table, adapter='duckdb' %}
   {%- set existing = load_cached_relation(this) -%}
