@@ -14,13 +14,23 @@ from adx_platform.orchestration.dbt_project import DBT_COMMAND
 
 _MACRO = Path(__file__).parents[3] / "dbt_project/macros/build/table.sql"
 _MODEL = """
-{{ config(materialized='table', contract={'enforced': true}) }}
+{{ config(
+    materialized='table', contract={'enforced': true},
+    indexes=[{'columns': ['a']}], persist_docs={'relation': true},
+) }}
 select {{ env_var('VALUE') }} as a
 """
 _COLUMNS = """
 models:
   - name: one
+    description: what it is for
     columns: [{name: a, data_type: integer, constraints: [{type: not_null}]}]
+"""
+
+_PYTHON_MODEL = """
+def model(dbt, session):
+    dbt.config(materialized="table")
+    return session.sql("select 3 as a")
 """
 
 
@@ -53,6 +63,16 @@ def test_a_table_is_replaced_as_a_whole_or_not_at_all(project: Path) -> None:
     assert _rows(project) == [2]
 
 
+def test_what_hangs_on_a_table_and_tables_by_python_are_as_with_dbts_own(project: Path) -> None:
+    (project / "models" / "two.py").write_text(_PYTHON_MODEL, encoding="utf-8")
+    for _ in range(2):
+        assert _build(project, "1") == 0
+        assert _rows(project, "two") == [3]
+        with duckdb.connect(str(project / "tiny.duckdb"), read_only=True) as connection:
+            about = "select comment, index_count from duckdb_tables() where table_name = 'one'"
+            assert connection.execute(about).fetchall() == [("what it is for", 1)]
+
+
 def _build(project: Path, value: str) -> int:
     return subprocess.run(
         [*DBT_COMMAND, "build"],
@@ -63,6 +83,6 @@ def _build(project: Path, value: str) -> int:
     ).returncode
 
 
-def _rows(project: Path) -> list[int]:
+def _rows(project: Path, table: str = "one") -> list[int]:
     with duckdb.connect(str(project / "tiny.duckdb"), read_only=True) as connection:
-        return [a for (a,) in connection.execute("select a from one").fetchall()]
+        return [a for (a,) in connection.table(table).fetchall()]
