@@ -24,6 +24,8 @@ from typing import Final
 
 _PROC: Final = Path("/proc/self")
 _POLL_SECONDS: Final = 0.05
+# The system takes its time with a killed process where it is busy: 0.2 s was too short (2026-11).
+_KILLED_SECONDS: Final = 5.0
 _IS_WINDOWS: Final = os.name == "nt"
 # Windows knows these two flags; elsewhere a session of its own does the same.
 _DETACHED: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
@@ -171,7 +173,7 @@ def wait_until_ended(started: Started, seconds: float, *, then_kill: bool = True
     # Windows: SIGTERM is TerminateProcess there, and there is no SIGKILL.
     force = signal.SIGTERM if _IS_WINDOWS else signal.SIGKILL
     os.kill(started.pid, force)
-    return _wait(started, seconds)
+    return _wait(started, max(seconds, _KILLED_SECONDS))
 
 
 def _wait(started: Started, seconds: float) -> bool:
