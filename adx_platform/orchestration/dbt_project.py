@@ -64,6 +64,7 @@ class InstalledDbt(DbtCliResource):
     def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
 
+    # The base class returns the adapter that it has made; its callers take none as well.
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
         """No adapter."""
 

@@ -57,6 +57,7 @@ def skip_unheard_events() -> None:
             return
         fire(manager, e, level, node, force_warn_or_error_handling)
 
+    # A method is replaced on purpose: dbt makes its manager itself, and has no setting for this.
     EventManager.fire_event = fire_if_heard  # type: ignore[assignment,method-assign]
 
 
