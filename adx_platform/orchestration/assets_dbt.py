@@ -18,11 +18,14 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from adx_platform.orchestration import keys
 from adx_platform.orchestration.dbt_project import (
     BUILD_ARGUMENTS,
+    WITHOUT_VIEWS,
     dbt_process_environment,
     dbt_project,
+    project_digest,
     require_manifest,
 )
 from adx_platform.orchestration.resources import Line
+from adx_platform.orchestration.unchanged_views import View, are_unchanged, views_of, with_unchanged
 from adx_platform.settings import Settings
 
 MARTS_SCHEMA = "marts"
@@ -139,24 +142,44 @@ def warehouse_models(settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         newest_load = line.newest_load()
         refresh = context.run.tags.get(keys.FULL_REFRESH_TAG) == "true"
+        everything = not context.is_subset
+        left_out = _unchanged(settings, line) if everything and not refresh else ()
         with dbt_process_environment(settings):
             invocation = dbt.cli(
-                [*BUILD_ARGUMENTS, *(["--full-refresh"] if refresh else [])],
+                [
+                    *BUILD_ARGUMENTS,
+                    *(["--full-refresh"] if refresh else []),
+                    *(WITHOUT_VIEWS if left_out else []),
+                ],
                 context=context,
                 raise_on_error=False,
                 target_path=settings.dbt_target_dir / "runs" / context.run.run_id,
             )
             # Held back until dbt has ended: while it runs, it has the database to itself.
-            events = list(invocation.stream())
+            events = with_unchanged(list(invocation.stream()), left_out)
         yield from _with_counts(events, line.model_rows(), newest_load)
         error = invocation.get_error()
         if error is not None:
             raise error
         # Only a build of everything may say that it included these loads.
-        if not context.is_subset:
+        if everything:
             line.record_build(context.run.run_id, newest_load)
 
     return build_warehouse
+
+
+def _unchanged(settings: Settings, line: Line) -> tuple[View, ...]:
+    """The views, if none of them is to be made; otherwise none."""
+    manifest = json.loads(require_manifest(settings).read_text(encoding="utf-8"))
+    translator = WarehouseTranslator()
+    asset_keys = {
+        name: translator.get_asset_key(node)
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] == "model"
+    }
+    views = views_of(manifest, asset_keys)
+    made = line.views_made_from(project_digest(settings))
+    return views if are_unchanged(views, made) else ()
 
 
 def _with_counts(events: Iterable[Any], rows: Mapping[str, int], load_id: int) -> Iterator[Any]:

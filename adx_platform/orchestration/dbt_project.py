@@ -45,6 +45,10 @@ BUILD_ARGUMENTS = [
     "none",
 ]
 """How the marts are built; options follow."""
+WITHOUT_VIEWS = ["--exclude", "config.materialized:view", "--indirect-selection", "empty"]
+"""More options, for a warehouse whose views are those of the project. Their tests run even so."""
+DIGEST_VARIABLE = "ADX_DBT_PROJECT_DIGEST"
+"""What a view on DuckDB gets as its comment (``macros/build/view.sql``)."""
 DIGEST_NAME = "project.digest"
 _SOURCE_SUFFIXES = frozenset({".sql", ".yml", ".yaml", ".csv", ".md"})
 _GENERATED = frozenset({"target", "logs", "dbt_packages"})
@@ -132,7 +136,7 @@ def ensure_manifest(settings: Settings) -> Path:
     manifest, digest_file = target / MANIFEST_NAME, target / DIGEST_NAME
     if manifest_is_current(settings):
         return manifest
-    digest = _digest(folder, DBT_TARGETS[settings.warehouse.engine])
+    digest = project_digest(settings)
     target.mkdir(parents=True, exist_ok=True)
     digest_file.unlink(missing_ok=True)
     _parse(settings, folder, target)
@@ -150,8 +154,23 @@ def manifest_is_current(settings: Settings) -> bool:
     digest_file = target / DIGEST_NAME
     if not (target / MANIFEST_NAME).is_file() or not digest_file.is_file():
         return False
-    digest = _digest(project_dir(), DBT_TARGETS[settings.warehouse.engine])
-    return digest_file.read_text(encoding="utf-8") == digest
+    return digest_file.read_text(encoding="utf-8") == project_digest(settings)
+
+
+def project_digest(settings: Settings) -> str:
+    """Changes with any source file of the project, the release of dbt, and the target.
+
+    Raises:
+        ManifestError: there is no dbt project.
+    """
+    folder = project_dir()
+    target = DBT_TARGETS[settings.warehouse.engine]
+    digest = hashlib.sha256(f"{version('dbt-core')} {target}".encode())
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.suffix in _SOURCE_SUFFIXES and not _GENERATED.intersection(relative.parts):
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def first_manifest(settings: Settings) -> None:
@@ -186,7 +205,7 @@ def dbt_process_environment(settings: Settings) -> Iterator[None]:
     dagster-dbt hands its own environment to dbt and takes no other; the warehouse's password must
     not stay behind in it.
     """
-    values = _environment(settings)
+    values = {**_environment(settings), DIGEST_VARIABLE: project_digest(settings)}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -250,16 +269,6 @@ def _parse(settings: Settings, folder: Path, target: Path) -> None:
     done = run_dbt(settings, folder, target, "parse")
     if done.returncode != 0:
         raise ManifestError(f"dbt cannot parse {folder}:\n{done.stdout}{done.stderr}")
-
-
-def _digest(folder: Path, target: str) -> str:
-    """Changes with any source file of the project, the dbt release and the target."""
-    digest = hashlib.sha256(f"{version('dbt-core')} {target}".encode())
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.suffix in _SOURCE_SUFFIXES and not _GENERATED.intersection(relative.parts):
-            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

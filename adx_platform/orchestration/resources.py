@@ -137,6 +137,11 @@ class Line:
             tables = {schema: warehouse.built_tables(schema) for schema in BUILT_SCHEMAS}
             return model_rows(warehouse.query, tables)
 
+    def views_made_from(self, project: str) -> frozenset[str]:
+        """Names of the views that need not be made again while the dbt project is this one."""
+        with self.warehouse() as warehouse:
+            return warehouse.views_made_from(project)
+
     def unbuilt(self) -> Unbuilt:
         """What no green build has included yet; asked by a tick, so it does not wait long."""
         with self.warehouse(wait_seconds=TICK_WAIT_SECONDS) as warehouse:

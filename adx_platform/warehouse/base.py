@@ -161,6 +161,14 @@ class Warehouse(Protocol):
         """Names of the tables, views aside, of ``schema``; none where there is no such schema."""
         ...
 
+    def views_made_from(self, project: str) -> frozenset[str]:
+        """Names of the views that need not be made again while the dbt project is this one.
+
+        None where a view does not outlive the tables that it reads, or does not say what it was
+        made from: Redshift, Hive.
+        """
+        ...
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         ...

@@ -196,6 +196,15 @@ class DuckDBWarehouse:
         ).fetchall()
         return [str(name) for (name,) in rows]
 
+    def views_made_from(self, project: str) -> frozenset[str]:
+        """Names of the views whose comment says that this dbt project made them."""
+        rows = self.connection.execute(
+            "SELECT view_name FROM duckdb_views() "
+            "WHERE database_name = current_database() AND comment = ?",
+            [project],
+        ).fetchall()
+        return frozenset(str(name) for (name,) in rows)
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         return self._number("SELECT coalesce(max(load_id), 0) FROM control.loads")

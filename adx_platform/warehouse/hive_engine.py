@@ -192,6 +192,10 @@ class HiveWarehouse:
         """Names of the tables, views aside, of ``schema``."""
         return self._catalog.tables(schema)
 
+    def views_made_from(self, project: str) -> frozenset[str]:  # noqa: ARG002 the protocol's
+        """None: all are made again."""
+        return frozenset()
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         return _highest(self.rows(LOADS), "load_id")

@@ -208,6 +208,10 @@ class RedshiftWarehouse:
         )
         return [str(name) for (name,) in rows]
 
+    def views_made_from(self, project: str) -> frozenset[str]:  # noqa: ARG002 the protocol's
+        """None: all are made again."""
+        return frozenset()
+
     def latest_load(self) -> int:
         """The highest load_id committed; 0 when nothing was loaded."""
         return self.connection.number("SELECT coalesce(max(load_id), 0) FROM control.loads")

@@ -87,6 +87,20 @@ def test_one_call_takes_messages_to_published_marts_and_a_second_one_continues(
     assert again.success, problems(again)
     assert again.batches == ()
 
+    # The views are those of the project already; their tests have run even so.
+    view = keys.warehouse_key("intermediate", "int_clicks_classified")
+    with ensure_instance(fed) as instance:
+        event = instance.get_latest_materialization_event(view)
+        assert event is not None
+        assert event.run_id in again.run_ids
+        assert event.asset_materialization is not None
+        assert "unchanged" in str(event.asset_materialization.metadata["made"].value)
+        (evaluation,) = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(view, "int_clicks_classified_grain"), limit=1
+        )
+        assert evaluation.run_id in again.run_ids
+        assert evaluation.status.value == "SUCCEEDED"
+
 
 def test_damage_in_the_lake_stops_the_line_before_the_warehouse(
     whole_line: WholeLine, tmp_path: Path

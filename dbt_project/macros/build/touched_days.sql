@@ -70,8 +70,8 @@
   {%- if not execute %}{% do ref('int_touched_days') %}{% endif -%}
   {{ config(
       materialized='incremental',
-      incremental_strategy='insert_overwrite' if target.type == 'spark' else 'delete+insert',
-      unique_key=none if target.type == 'spark' else date_column,
+      incremental_strategy={'spark': 'insert_overwrite', 'duckdb': 'touched_days'}.get(target.type, 'delete+insert'),
+      unique_key=date_column if target.type == 'redshift' else none,
       on_schema_change='append_new_columns',
       partition_by=[date_column] if target.type == 'spark' else none,
       file_format='parquet' if target.type == 'spark' else none,
