@@ -24,14 +24,23 @@ from adx_platform.lake.tables import LakeTable, event_writer_properties, events_
 
 @dataclass(frozen=True)
 class RefineHandle:
-    """The events as they stood when a range was planned. Open, plan, commit; then open another."""
+    """The events as they stood when a range was planned.
+
+    Open, plan, commit; then open another, for which this one may be given up (``after``).
+    """
 
     table: LakeTable
     handle: DeltaTable
 
     @classmethod
     def open(
-        cls, storage: LakeStorage, topic: str, schema: pl.Schema, *, checkpoint_interval: int = 50
+        cls,
+        storage: LakeStorage,
+        topic: str,
+        schema: pl.Schema,
+        *,
+        checkpoint_interval: int = 50,
+        after: Self | None = None,
     ) -> Self:
         """Open the newest version; the table is created where it is absent.
 
@@ -41,13 +50,14 @@ class RefineHandle:
             schema: the stream's ``events_schema``; columns that the table lacks are added by the
                 next commit.
             checkpoint_interval: commits between checkpoints of a new table.
+            after: a handle of the same events that is not used any more: opening is cheaper.
 
         Raises:
             LakeUnavailable: the storage failed.
             IncompatibleTableSchema: a stored column has another type.
         """
         table = events_table(storage, topic, schema, checkpoint_interval=checkpoint_interval)
-        return cls(table, table.open())
+        return cls(table, table.reopen(after.handle) if after else table.open())
 
     def committed(self, topic_id: str, partition: int) -> int | None:
         """Next offset to refine as of planning; ``None`` if the partition was never refined."""

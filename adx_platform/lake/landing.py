@@ -25,22 +25,38 @@ from adx_platform.lake.tables import LakeTable, raw_table, raw_writer_properties
 
 @dataclass(frozen=True)
 class LandingHandle:
-    """The landing as it stood when a range was planned. Open, plan, commit; then open another."""
+    """The landing as it stood when a range was planned.
+
+    Open, plan, commit; then open another, for which this one may be given up (``after``).
+    """
 
     table: LakeTable
     handle: DeltaTable
     topic: str
 
     @classmethod
-    def open(cls, storage: LakeStorage, topic: str, *, checkpoint_interval: int = 50) -> Self:
+    def open(
+        cls,
+        storage: LakeStorage,
+        topic: str,
+        *,
+        checkpoint_interval: int = 50,
+        after: Self | None = None,
+    ) -> Self:
         """Open the newest version; the table is created where it is absent.
+
+        Args:
+            storage: the lake.
+            topic: the stream's topic.
+            checkpoint_interval: commits between checkpoints of a new table.
+            after: a handle of the same landing that is not used any more: opening is cheaper.
 
         Raises:
             LakeUnavailable: the storage failed.
             IncompatibleTableSchema: the stored table is not a landing of this release.
         """
         table = raw_table(storage, topic, checkpoint_interval=checkpoint_interval)
-        return cls(table, table.open(), topic)
+        return cls(table, table.reopen(after.handle) if after else table.open(), topic)
 
     def committed(self, topic_id: str, partition: int) -> int | None:
         """Next offset to land as of planning; ``None`` if the partition was never landed."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import polars as pl
 from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from polars.datatypes import DataTypeClass
 
 from adx_platform.contracts.envelope import RAW_SCHEMA
@@ -76,6 +76,24 @@ class LakeTable:
         handle = self.find()
         if handle is None:
             handle = self._create()
+        require_additions_only(self.name, pl.Schema(handle.schema()), self.schema)
+        return handle
+
+    def reopen(self, handle: DeltaTable) -> DeltaTable:
+        """The newest version, by a handle of an earlier one that is of no other use any more.
+
+        It reads what the log has got since. Opening anew reads the checkpoint as well, with every
+        replaced file that it still tells of: 1 ms for each thousand of them (measured 2026-11),
+        and a loop of two commits a second has up to 54,000.
+
+        Raises:
+            LakeUnavailable, IncompatibleTableSchema: as for :meth:`open`.
+        """
+        try:
+            handle.update_incremental()
+        except (DeltaError, OSError):
+            # The table was made anew, or the store fails: opening tells which.
+            return self.open()
         require_additions_only(self.name, pl.Schema(handle.schema()), self.schema)
         return handle
 

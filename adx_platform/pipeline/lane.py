@@ -5,7 +5,8 @@ belong here: how often, up to where, or what a failure means for the other lanes
 ``follow``).
 
 What stays open saves time and decides nothing: the tables, which are the fence of a range, are
-opened anew for every batch, before it is planned.
+brought to their newest version for every batch, before it is planned, and not again before it is
+committed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Final, Self
 from adx_platform.contracts.streams import Stream
 from adx_platform.faultpoints import reach
 from adx_platform.lake.errors import RangeAlreadyCommitted
+from adx_platform.lake.events import RefineHandle
+from adx_platform.lake.landing import LandingHandle
 from adx_platform.lake.ranges import accounted_ranges
 from adx_platform.lake.reading import Snapshot
 from adx_platform.lake.sources import known_sources
@@ -72,6 +75,8 @@ class LaneIngest:
         self._may_be_pending = True
         self._compare_at_once = compare_at_once
         self._unpublished: dict[int, int] = {}
+        self._landing: LandingHandle | None = None
+        self._refining: RefineHandle | None = None
         self._pace = Pace.at_first(self._bounds)
 
     def __enter__(self) -> Self:
@@ -119,9 +124,11 @@ class LaneIngest:
             self._may_be_pending = False
         try:
             return self._land_and_refine(until, max_records)
-        except RangeAlreadyCommitted:
+        except Exception as error:
+            # Nothing that stood in a failure is built upon.
+            self._landing = self._refining = None
             # What the other worker landed may still be its to refine, or ours.
-            self._may_be_pending = True
+            self._may_be_pending |= isinstance(error, RangeAlreadyCommitted)
             raise
 
     def publish_offsets(self) -> bool:
@@ -143,8 +150,8 @@ class LaneIngest:
     ) -> BatchReport | None:
         started = time.monotonic()
         # Both handles are opened before anything is planned: they are the fences of this range.
-        landing = self._platform.landing(self.stream)
-        refining = self._platform.refining(self.stream)
+        landing = self._landing = self._platform.landing(self.stream, after=self._landing)
+        refining = self._refining = self._platform.refining(self.stream, after=self._refining)
         if not self._is_same_topic():
             return None
         marks = self._platform.kafka.watermarks(self.stream.topic)

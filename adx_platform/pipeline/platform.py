@@ -49,19 +49,23 @@ class Platform:
             rules=self.settings.refine,
         )
 
-    def landing(self, stream: Stream) -> LandingHandle:
-        """A fresh handle of the landing, to plan one range on."""
+    def landing(self, stream: Stream, *, after: LandingHandle | None = None) -> LandingHandle:
+        """A handle of the landing, to plan one range on; ``after`` is given up for it."""
         return LandingHandle.open(
-            self.storage, stream.topic, checkpoint_interval=self.settings.lake.checkpoint_interval
+            self.storage,
+            stream.topic,
+            checkpoint_interval=self.settings.lake.checkpoint_interval,
+            after=after,
         )
 
-    def refining(self, stream: Stream) -> RefineHandle:
-        """A fresh handle of the refined rows, to plan one range on."""
+    def refining(self, stream: Stream, *, after: RefineHandle | None = None) -> RefineHandle:
+        """A handle of the refined rows, to plan one range on; ``after`` is given up for it."""
         return RefineHandle.open(
             self.storage,
             stream.topic,
             stream.events_schema,
             checkpoint_interval=self.settings.lake.checkpoint_interval,
+            after=after,
         )
 
     def reader(self, topic: str, topic_id: str) -> RangeReader:

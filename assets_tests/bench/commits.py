@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -109,20 +110,21 @@ def commit_costs(bench: Bench, commits: int) -> list[CommitCost]:
     stream = AD_IMPRESSIONS
     raw = raw_batches(bench.home, stream.name, ROWS)[0]
     events = refine_batch(raw, platform.refine_context(stream))
-    landed = list(_commits(lambda: platform.landing(stream), raw, commits, platform))
-    refined = list(_commits(lambda: platform.refining(stream), events, commits, platform))
+    landed = list(_commits(partial(platform.landing, stream), raw, commits, platform))
+    refined = list(_commits(partial(platform.refining, stream), events, commits, platform))
     return [_cost(f"raw/{stream.name}", landed), _cost(f"events/{stream.name}", refined)]
 
 
 def _commits(
-    open_handle: Callable[[], _Handle], frame: pl.DataFrame, commits: int, platform: Platform
+    open_handle: Callable[..., _Handle], frame: pl.DataFrame, commits: int, platform: Platform
 ) -> Iterator[_Times]:
     topic_id = str(frame["topic_id"][0])
     marks = {_PARTITION: Watermarks(0, commits * frame.height)}
+    handle: _Handle | None = None
     for number in range(commits):
         rows = frame.with_columns(pl.col("offset") + number * frame.height)
         started, cpu = time.perf_counter(), time.process_time()
-        handle = open_handle()
+        handle = open_handle(after=handle)
         committed = {_PARTITION: handle.committed(topic_id, _PARTITION)}
         reads = plan(committed, marks, max_records=frame.height).reads
         planned = time.perf_counter()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from adx_platform.contracts.offsets import OffsetRange
 from adx_platform.lake.cursors import landed_offsets
@@ -152,3 +155,68 @@ def test_the_history_names_the_ranges_for_people(
     (newest, *_) = DeltaTable(storage.table_uri(f"raw/{TOPIC}")).history(1)
     assert newest["adx.ranges"] == "3:[5, 9)"
     assert newest["adx.topic_id"] == ID
+
+
+def _after(storage: LakeStorage, handle: LandingHandle) -> LandingHandle:
+    return LandingHandle.open(storage, TOPIC, after=handle)
+
+
+def test_a_handle_by_one_that_is_given_up_is_at_the_newest_version(
+    storage: LakeStorage, raw_rows: FrameMaker
+) -> None:
+    mine = _open(storage)
+    mine.commit(raw_rows(0, 0, 5), ID, [OffsetRange(0, 0, 5)])
+    _open(storage).commit(raw_rows(1, 0, 7), ID, [OffsetRange(1, 0, 7)])
+    mine = _after(storage, mine)
+    assert (mine.committed(ID, 0), mine.committed(ID, 1)) == (5, 7)
+    mine.commit(raw_rows(0, 5, 9), ID, [OffsetRange(0, 5, 9)])
+    assert landed_offsets(storage, TOPIC) == {(ID, 0): 9, (ID, 1): 7}
+    assert _stored(storage).height == 16
+
+
+def test_a_handle_by_one_of_a_table_that_was_made_anew_is_of_the_new_table(
+    storage: LakeStorage, raw_rows: FrameMaker
+) -> None:
+    former = _open(storage)
+    former.commit(raw_rows(0, 0, 5), ID, [OffsetRange(0, 0, 5)])
+    former = _after(storage, former)
+    shutil.rmtree(storage.table_uri(f"raw/{TOPIC}"))
+    _open(storage).commit(raw_rows(0, 0, 3), ID, [OffsetRange(0, 0, 3)])
+    handle = _after(storage, former)
+    assert handle.committed(ID, 0) == 3
+    handle.commit(raw_rows(0, 3, 4), ID, [OffsetRange(0, 3, 4)])
+    assert _stored(storage)["offset"].to_list() == [0, 1, 2, 3]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(("a", "b", "fresh")), st.sampled_from(("plan", "commit"))),
+        min_size=4,
+        max_size=14,
+    )
+)
+def test_workers_that_keep_their_handles_land_each_offset_once(
+    steps: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory, raw_rows: FrameMaker
+) -> None:
+    storage = LakeStorage.at(str(tmp_path_factory.mktemp("lake")))
+    handles = {name: _open(storage) for name in ("a", "b", "fresh")}
+    planned = dict.fromkeys(handles, 0)
+    landed = 0
+    for name, step in steps:
+        if step == "plan":
+            before = handles[name]
+            handles[name] = _open(storage) if name == "fresh" else _after(storage, before)
+            planned[name] = handles[name].committed(ID, 0) or 0
+            assert planned[name] == landed
+            continue
+        span = OffsetRange(0, planned[name], planned[name] + 3)
+        rows = raw_rows(0, span.start, span.end)
+        if planned[name] == landed:
+            handles[name].commit(rows, ID, [span])
+            landed = span.end
+        else:
+            with pytest.raises(RangeAlreadyCommitted):
+                handles[name].commit(rows, ID, [span])
+    stored = _stored(storage)["offset"].to_list() if landed else []
+    assert stored == list(range(landed))
