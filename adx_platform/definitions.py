@@ -9,6 +9,7 @@ import dagster as dg
 
 from adx_platform.orchestration.build import build_defs
 from adx_platform.orchestration.dbt_project import first_manifest
+from adx_platform.orchestration.kept_connections import keep_connections
 from adx_platform.orchestration.run_logs import configure_dagster_logs
 from adx_platform.settings import current_settings
 
@@ -17,6 +18,7 @@ from adx_platform.settings import current_settings
 def defs() -> dg.Definitions:
     """Everything, by the settings of this process."""
     settings = current_settings()
+    keep_connections()
     configure_dagster_logs(settings)
     first_manifest(settings)
     return build_defs(settings)

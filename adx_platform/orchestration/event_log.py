@@ -31,6 +31,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 
 from adx_platform.folder_size import bytes_in
+from adx_platform.orchestration.kept_connections import close_files
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ def _purge_runs(instance: dg.DagsterInstance, storage: SqlEventLogStorage, befor
         if isinstance(storage, SqliteEventLogStorage):
             # Dagster empties the run's own file and leaves it: 200 kB of nothing for each run.
             shard = Path(storage.path_for_shard(run_id))
+            close_files(storage)
             for path in (shard, *(shard.with_name(shard.name + end) for end in ("-wal", "-shm"))):
                 path.unlink(missing_ok=True)
     return removed

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from adx_platform.contracts.streams import STREAMS
+from adx_platform.orchestration.kept_connections import keep_connections
 from adx_platform.orchestration.keys import WAREHOUSE_POOL, ingest_pool
 from adx_platform.settings import Settings
 
@@ -42,6 +43,7 @@ def ensure_instance(settings: Settings) -> dg.DagsterInstance:
         The instance; use it as a context manager so that its connections are closed.
     """
     home = settings.dagster_home
+    keep_connections()
     install_config(home)
     instance = dg.DagsterInstance.from_config(str(home))
     limits = {WAREHOUSE_POOL: 1} | {

@@ -11,9 +11,11 @@ committed.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Mapping
+from functools import cache
 from types import TracebackType
 from typing import Final, Self
 
@@ -78,6 +80,7 @@ class LaneIngest:
         self._landing: LandingHandle | None = None
         self._refining: RefineHandle | None = None
         self._pace = Pace.at_first(self._bounds)
+        _leave_imports_alone()
 
     def __enter__(self) -> Self:
         return self
@@ -246,3 +249,13 @@ class LaneIngest:
         self._in_lake |= set(self.committed)
         lanes = self._platform.settings.kafka.lanes_per_topic
         return sorted(p for p in self._in_lake | set(at_broker) if lane_of(p, lanes) == self.lane)
+
+
+@cache
+def _leave_imports_alone() -> None:
+    """Once in a process: what is there already, most of it imported, is no garbage to look for.
+
+    The collector walked through hundreds of thousands of such objects again and again, as every
+    message is an object: a tenth of the CPU of ingesting CSV (measured 2026-11).
+    """
+    gc.freeze()
