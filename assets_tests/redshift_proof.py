@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from dbt.cli.main import dbtRunner
 
 from adx_platform.codecs.registry import FileSchemaRegistry
 from adx_platform.contracts.envelope import RAW_SCHEMA
@@ -32,6 +31,7 @@ from adx_platform.settings import Settings
 from adx_platform.simulate.config import MarketConfig
 from adx_platform.simulate.simulator import simulate
 from adx_platform.warehouse.profiles import DBT_TARGETS, dbt_environment
+from assets_tests.dbt_in_process import invoke
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 EVENTS, DAYS = 8_000, 3
@@ -102,13 +102,11 @@ def build(settings: Settings, *arguments: str, with_unit_tests: bool = False) ->
     engine = settings.warehouse.engine
     folder = settings.home / f"dbt-{engine}"
     with _environment(dbt_environment(settings)):
-        done = dbtRunner().invoke(
-            [
-                "build", *arguments,
-                "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-                "--target", DBT_TARGETS[engine], "--target-path", str(folder / "target"),
-                "--log-path", str(folder / "logs"), "--quiet",
-            ]
+        done = invoke(
+            "build", *arguments,
+            "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+            "--target", DBT_TARGETS[engine], "--target-path", str(folder / "target"),
+            "--log-path", str(folder / "logs"),
         )  # fmt: skip
     # dbt lists exposures among the results and runs nothing for them.
     results = [

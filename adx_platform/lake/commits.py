@@ -19,7 +19,7 @@ from typing import Any, Final
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, PostCommitHookProperties
 
 from adx_platform.lake.errors import CommitContention, RangeAlreadyCommitted
 from adx_platform.lake.integrity import damage_explained
@@ -34,6 +34,7 @@ from adx_platform.lake.tables import LakeTable
 MAX_ATTEMPTS: Final = 8
 # A lane's batch is to be one file; the writer's default would split it at 100 MB.
 _TARGET_FILE_SIZE: Final = 512 * 1024 * 1024
+_CLEAN_UP_EVERY: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,16 @@ def commit_rows(
     )
 
 
+def after_commit(handle: DeltaTable) -> PostCommitHookProperties:
+    """What the client does after a commit on ``handle``: the log is cleaned up now and then.
+
+    By its default it lists the log after every commit and asks each entry for its age: 13 of the
+    23 ms of a commit to a log of 650 entries (measured 2026-11 on deltalake 1.6.6).
+    """
+    is_due = (handle.version() + 1) % _CLEAN_UP_EVERY == 0
+    return PostCommitHookProperties(cleanup_expired_logs=None if is_due else False)
+
+
 def _require_standing(table: LakeTable, handle: DeltaTable, advances: Sequence[Advance]) -> None:
     for advance in advances:
         if not advance.stands_on(handle):
@@ -156,6 +167,7 @@ def _append(
             schema=handle.schema(),
             partition_by=list(table.partition_by),
             commit_properties=properties,
+            post_commithook_properties=after_commit(handle),
         )
     return committed_version(table, handle.version(), written[0].path)
 
@@ -178,6 +190,7 @@ def _rewrite(
             target_file_size=_TARGET_FILE_SIZE,
             writer_properties=writer,
             commit_properties=properties,
+            post_commithook_properties=after_commit(handle),
         )
     else:
         write_deltalake(
@@ -189,4 +202,5 @@ def _rewrite(
             target_file_size=_TARGET_FILE_SIZE,
             writer_properties=writer,
             commit_properties=properties,
+            post_commithook_properties=after_commit(handle),
         )

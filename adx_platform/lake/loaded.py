@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 from deltalake import CommitProperties, Transaction
 
-from adx_platform.lake.commits import cursor_app_id
+from adx_platform.lake.commits import after_commit, cursor_app_id
 from adx_platform.lake.cursors import OffsetVector
 from adx_platform.lake.sources import known_sources
 from adx_platform.lake.storage import LakeStorage
@@ -53,6 +53,7 @@ def note_loaded(storage: LakeStorage, topic: str, cursors: Mapping[tuple[str, in
                     for (topic_id, partition), offset in sorted(changed)
                 ]
             ),
+            post_commithook_properties=after_commit(handle),
         )
 
 

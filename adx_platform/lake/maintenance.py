@@ -21,6 +21,7 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
 from deltalake.exceptions import CommitFailedError
 
+from adx_platform.lake.commits import after_commit
 from adx_platform.lake.files import LakeFiles
 from adx_platform.lake.integrity import damage_explained
 from adx_platform.lake.local_files import committed_version, keep_commit
@@ -205,10 +206,10 @@ def keep_log_short(table: LakeTable, keep: timedelta, *, replaced_for: timedelta
     """Delete the log's entries that are older than ``keep`` and are in a checkpoint.
 
     Every planning lists the log, so its length is a cost of every commit. The table's properties
-    are set, by which each checkpoint does the same. Cursors are kept by the checkpoints (measured:
-    application transactions survive), so nothing that a writer or a loader goes by is lost. A
-    commit on a handle that is older than the log is refused with an error and nothing is written
-    (tried on deltalake 1.6.6).
+    are set, by which a commit does the same now and then (``commits.after_commit``). Cursors are
+    kept by the checkpoints (measured: application transactions survive), so nothing that a writer
+    or a loader goes by is lost. A commit on a handle that is older than the log is refused with an
+    error and nothing is written (tried on deltalake 1.6.6).
 
     Args:
         table: any table.
@@ -305,6 +306,7 @@ def _commit_merges(table: LakeTable, handle: DeltaTable, done: Sequence[Rewritte
             custom_metadata={"adx.merged_into": str(len(done))},
             app_transactions=[Transaction(MERGES_APP_ID, number)],
         ),
+        post_commithook_properties=after_commit(handle),
     )
     if table.storage.is_local:
         committed_version(table, handle.version(), done[0].path)

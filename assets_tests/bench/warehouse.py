@@ -109,6 +109,12 @@ class Place:
                 "select $name, max(load_id), now()::timestamp from control.loads",
                 {"name": name},
             )
+        # The tables come at the end, an hour later; what a run that ends before has found is here.
+        Console(stderr=True).print(
+            f"{name}: {cost.wall_seconds:.1f} s, {cost.cpu_seconds:.1f} CPU s, "
+            f"{cost.peak_mb:,.0f} MB",
+            highlight=False,
+        )
         return Build(name, rows, cost, self._seconds_by_model())
 
     def test(self, name: str) -> Build:

@@ -10,8 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dbt.cli.main import dbtRunner
-
+from assets_tests.dbt_in_process import invoke
 from assets_tests.integration.random_warehouse import Warehouse
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -32,22 +31,22 @@ class Dbt:
     def __init__(self, database: Path, scratch: Path) -> None:
         self.scratch = scratch
         self.database = database
-        self.manifest = self._invoke(dbtRunner(), "parse").result
+        self.manifest = None
+        self.manifest = self._invoke("parse").result
 
     def run(self, *arguments: str) -> None:
-        self._invoke(dbtRunner(manifest=self.manifest), "run", *arguments)
+        self._invoke("run", *arguments)
 
     def test(self, *arguments: str) -> None:
-        self._invoke(dbtRunner(manifest=self.manifest), "test", *arguments)
+        self._invoke("test", *arguments)
 
-    def _invoke(self, runner: dbtRunner, command: str, *arguments: str) -> Any:
-        result = runner.invoke(
-            [
-                command, *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-                "--target", "duckdb", "--target-path", str(self.scratch / "target"),
-                "--log-path", str(self.scratch / "logs"), "--quiet",
-                "--vars", json.dumps(LIMITS),
-            ]
+    def _invoke(self, command: str, *arguments: str) -> Any:
+        result = invoke(
+            command, *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+            "--target", "duckdb", "--target-path", str(self.scratch / "target"),
+            "--log-path", str(self.scratch / "logs"),
+            "--vars", json.dumps(LIMITS),
+            manifest=self.manifest,
         )  # fmt: skip
         failed = [
             f"{r.node.name}: {r.status} {r.message}"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from dbt.cli.main import dbtRunner
 
 from adx_platform.codecs.registry import FileSchemaRegistry
 from adx_platform.contracts.envelope import RAW_SCHEMA
@@ -26,6 +25,7 @@ from adx_platform.quality.anomaly.marts import Marts, read_marts
 from adx_platform.settings import Settings, load_settings
 from adx_platform.simulate.config import MarketConfig
 from adx_platform.simulate.simulator import simulate
+from assets_tests.dbt_in_process import invoke
 from assets_tests.integration.anomaly_walk import CASES, CHECKS, alarms, hours, try_case
 
 pytestmark = [
@@ -96,14 +96,12 @@ def _ingest(platform: Platform, stream: Stream, settings: Settings) -> None:
 def _build(settings: Settings) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADX_DUCKDB_PATH", str(settings.duckdb_path))
-        done = dbtRunner().invoke(
-            [
-                "build", "--select", "+agg_arrivals_hourly", "+agg_exchange_hourly",
-                "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
-                "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-                "--target", "duckdb", "--target-path", str(settings.home / "target"),
-                "--log-path", str(settings.home / "logs"), "--quiet",
-            ]
+        done = invoke(
+            "build", "--select", "+agg_arrivals_hourly", "+agg_exchange_hourly",
+            "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
+            "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+            "--target", "duckdb", "--target-path", str(settings.home / "target"),
+            "--log-path", str(settings.home / "logs"),
         )  # fmt: skip
     assert done.success, done.exception
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dbt.cli.main import dbtRunner
+
+from assets_tests.dbt_in_process import invoke
 
 with warnings.catch_warnings():
     # 2026-11: the lock brings sqlglotrs, which says on import that sqlglotc replaces it.
@@ -71,12 +72,12 @@ def compiled(
     scratch = tmp_path_factory.mktemp(f"compile_{engine}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADX_DUCKDB_PATH", str(scratch / "never_built.duckdb"))
-        manifest = _dbt(dbtRunner(), engine, scratch, "parse")
+        manifest = _dbt(engine, scratch, "parse")
         sql: dict[tuple[str, str], str] = {}
         for branch in ("never", "always"):
             result = _dbt(
-                dbtRunner(manifest=manifest), engine, scratch, "compile", "--no-introspect",
-                "--no-populate-cache", "--vars", f"{{adx_incremental: {branch}}}",
+                engine, scratch, "compile", "--no-introspect", "--no-populate-cache",
+                "--vars", f"{{adx_incremental: {branch}}}", manifest=manifest,
             )  # fmt: skip
             sql |= {
                 (branch, r.node.name): r.node.compiled_code
@@ -86,15 +87,13 @@ def compiled(
     return engine, sql
 
 
-def _dbt(runner: dbtRunner, engine: str, scratch: Path, command: str, *arguments: str) -> Any:
-    result = runner.invoke(
-        [
-            command, *arguments, "--target", engine, "--project-dir", str(PROJECT),
-            "--profiles-dir", str(PROJECT), "--target-path", str(scratch / "target"),
-            "--log-path", str(scratch / "logs"), "--quiet",
-        ]
+def _dbt(engine: str, scratch: Path, *arguments: str, manifest: Any = None) -> Any:
+    result = invoke(
+        *arguments, "--target", engine, "--project-dir", str(PROJECT),
+        "--profiles-dir", str(PROJECT), "--target-path", str(scratch / "target"),
+        "--log-path", str(scratch / "logs"), manifest=manifest,
     )  # fmt: skip
-    assert result.success, f"dbt {command} for {engine}: {result.exception or result.result}"
+    assert result.success, f"dbt {arguments[0]} for {engine}: {result.exception or result.result}"
     return result.result
 
 

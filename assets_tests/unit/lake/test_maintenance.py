@@ -136,6 +136,27 @@ def test_the_log_is_kept_short_and_an_overtaken_handle_writes_nothing(
         keep_log_short(table, timedelta(minutes=4), replaced_for=timedelta(hours=6))
 
 
+def test_between_two_upkeeps_a_commit_now_and_then_keeps_the_log_short(
+    storage: LakeStorage, event_rows: Frames
+) -> None:
+    table = events_table(storage, TOPIC, ENVELOPE_SCHEMA)
+    refine(storage, event_rows(0, 0, 1), OffsetRange(0, 0, 1))
+    keep_log_short(table, timedelta(minutes=30), replaced_for=timedelta(hours=6))
+    log = Path(storage.table_uri(table.name), "_delta_log")
+    lengths = []
+    for start in range(1, 160):
+        refine(storage, event_rows(0, start, start + 1), OffsetRange(0, start, start + 1))
+        lengths.append(len(list(log.glob("*.json"))))
+        for file in log.iterdir():
+            os.utime(file, (time.time() - 3_600,) * 2)
+    # Nothing was cleaned up at most commits, and everything in a checkpoint at some.
+    shorter = [start for start in range(1, len(lengths)) if lengths[start] < lengths[start - 1]]
+    assert 1 <= len(shorter) <= 160 // 50
+    assert max(lengths) <= 150
+    assert refined_offsets(storage, TOPIC) == {KEY: 160}
+    assert events_of(storage, 160).height == 160
+
+
 def test_only_a_whole_beginning_that_is_old_and_refined_is_dropped(
     storage: LakeStorage, raw_rows: Frames
 ) -> None:
