@@ -6,11 +6,12 @@ how it is timed (``measure``) or where the messages come from (``traffic``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+import polars as pl
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from adx_platform.contracts.streams import stream_named
 from adx_platform.lake.storage import LakeStorage
@@ -65,33 +66,48 @@ def imports_only() -> float | None:
 
 def consume(bench: Bench, stream: str) -> Measurement:
     """The ceiling: librdkafka hands over all messages, and we drop them."""
+    return bench.measured(lambda _: lambda: sum(map(len, _batches(bench, stream))))
+
+
+def consume_and_write(bench: Bench, stream: str) -> Measurement:
+    """The least of any landing: the values of each batch as a Parquet file, never synced."""
+    file = bench.home / "least.parquet"
 
     def work() -> int:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": bench.kafka.bootstrap_servers,
-                "group.id": "adx-bench",
-                "enable.auto.commit": False,
-                "receive.message.max.bytes": LARGEST_RESPONSE,
-            }
-        )
-        consumer.assign(
-            [
-                TopicPartition(stream, partition, 0)
-                for partition in range(bench.kafka.partitions_per_topic)
-            ]
-        )
         seen = 0
-        while seen < bench.messages:
-            at_most = min(_CONSUME_BATCH, bench.messages - seen)
-            batch = consumer.consume(at_most, timeout=_CONSUME_SECONDS)
-            if not batch:
-                break
-            seen += len(batch)
-        consumer.close()
+        for batch in _batches(bench, stream):
+            values = pl.Series("value", map(Message.value, batch), dtype=pl.Binary)
+            pl.DataFrame(values).write_parquet(file, compression="zstd", compression_level=1)
+            seen += values.len()
         return seen
 
     return bench.measured(lambda _: work)
+
+
+def _batches(bench: Bench, stream: str) -> Iterator[list[Message]]:
+    """All messages of a stream, by the client's defaults."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bench.kafka.bootstrap_servers,
+            "group.id": "adx-bench",
+            "enable.auto.commit": False,
+            "receive.message.max.bytes": LARGEST_RESPONSE,
+        }
+    )
+    consumer.assign(
+        [
+            TopicPartition(stream, partition, 0)
+            for partition in range(bench.kafka.partitions_per_topic)
+        ]
+    )
+    missing = bench.messages
+    while missing:
+        batch = consumer.consume(min(_CONSUME_BATCH, missing), timeout=_CONSUME_SECONDS)
+        if not batch:
+            break
+        missing -= len(batch)
+        yield batch
+    consumer.close()
 
 
 def decode_only(bench: Bench, stream: str) -> Measurement:
@@ -164,6 +180,7 @@ def load(bench: Bench, stream: str) -> Measurement:
 
 CASES: dict[str, Case] = {
     "consume and discard": consume,
+    "consume and write": consume_and_write,
     "decode": decode_only,
     "refine": refine,
     "land": land,
