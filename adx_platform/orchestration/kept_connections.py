@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Final
-from weakref import WeakKeyDictionary, WeakSet, finalize
+from weakref import WeakKeyDictionary, finalize
 
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite import SqliteRunStorage
@@ -62,7 +62,6 @@ class _Files:
 
 _Storage = SqliteEventLogStorage | SqliteRunStorage
 _files: WeakKeyDictionary[_Storage, _Files] = WeakKeyDictionary()
-_all_files: WeakSet[_Files] = WeakSet()
 _adding = Lock()
 
 
@@ -78,8 +77,8 @@ def keep_connections() -> None:
     """
     if SqliteEventLogStorage._connect is _event_connection:  # noqa: SLF001 - what is replaced
         return
-    SqliteEventLogStorage._connect = _event_connection  # type: ignore[method-assign] # noqa: SLF001
-    SqliteRunStorage.connect = _run_connection  # type: ignore[method-assign]
+    SqliteEventLogStorage._connect = _event_connection  # type: ignore[method-assign] # noqa: SLF001 - on purpose
+    SqliteRunStorage.connect = _run_connection  # type: ignore[method-assign] # on purpose
     _close_at_dispose(SqliteEventLogStorage)
     _close_at_dispose(SqliteRunStorage)
     if hasattr(os, "register_at_fork"):
@@ -97,7 +96,6 @@ def _files_of(storage: _Storage) -> _Files:
         files = _files.get(storage)
         if files is None:
             files = _files[storage] = _Files()
-            _all_files.add(files)
             # A storage that nobody disposed of, as most are at the end of a process.
             finalize(storage, files.close)
         return files
@@ -128,11 +126,11 @@ def _close_at_dispose(cls: type[SqliteEventLogStorage | SqliteRunStorage]) -> No
         dispose(self)
         close_files(self)
 
-    cls.dispose = dispose_and_close  # type: ignore[method-assign]
+    cls.dispose = dispose_and_close  # type: ignore[method-assign] # on purpose
 
 
 def _forget_all() -> None:
     global _adding  # noqa: PLW0603 - another thread of the parent may have held it
     _adding = Lock()
-    for files in list(_all_files):
+    for files in list(_files.values()):
         files.forget()

@@ -70,7 +70,7 @@ def consume(bench: Bench, stream: str) -> Measurement:
 
 
 def consume_and_write(bench: Bench, stream: str) -> Measurement:
-    """The least of any landing: the values of each batch as a Parquet file, never synced."""
+    """Landing without what makes it safe: each batch's values as a Parquet file, never synced."""
     file = bench.home / "least.parquet"
 
     def work() -> int:
