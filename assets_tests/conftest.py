@@ -31,10 +31,11 @@ from assets_tests.fixtures import (  # noqa: F401 - fixtures
     redshift,
     redshift_cluster,
     seaweedfs,
+    shared_folder,
     topic_prefix,
     unused_port,
 )
-from assets_tests.lines import demo_line, whole_line  # noqa: F401 - fixtures
+from assets_tests.lines import demo_line, parsed_home, whole_line  # noqa: F401 - fixtures
 from assets_tests.real_data import VARIABLE
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ def pytest_runtest_makereport(
 
 ONE_LINE = (
     ("assets_tests/browser/", "assets_tests/integration/test_line_against_truth.py"),
-    ("assets_tests/integration/test_line.py", "assets_tests/integration/test_line_mended.py"),
+    (
+        "assets_tests/integration/test_line.py",
+        "assets_tests/integration/test_line_mended.py",
+        "assets_tests/integration/test_erasure.py",
+    ),
 )
 """Modules whose tests share a platform that took a market through the whole line."""
 

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 
 from mashumaro.config import BaseConfig
 
-from adx_platform.warehouse.dbt_program import skip_unheard_events
+from adx_platform.warehouse.dbt_program import (
+    keep_parse_of_any_connection,
+    name_redshift_connections,
+    skip_unheard_events,
+)
 
 # Before dbt is imported: see ``dbt_program``.
 BaseConfig.lazy_compilation = True
 from dbt.cli.main import dbtRunner, dbtRunnerResult  # noqa: E402 - as said
+from dbt_common.behavior_flags import BehaviorFlagRendered  # noqa: E402 - as said
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 def invoke(*arguments: str, manifest: Manifest | None = None) -> dbtRunnerResult:
     """Run one command; ``manifest`` saves the parse."""
     _prepare()
+    if "redshift" in arguments:
+        _prepare_redshift()
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -39,3 +46,12 @@ def invoke(*arguments: str, manifest: Manifest | None = None) -> dbtRunnerResult
 @cache
 def _prepare() -> None:
     skip_unheard_events()
+    keep_parse_of_any_connection()
+    # Who is told of a flag that changed: dbt looks through all modules of all callers for each
+    # flag, which took a sixth of some builds' time under pytest's many (2026-11).
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
+
+
+@cache
+def _prepare_redshift() -> None:
+    name_redshift_connections()

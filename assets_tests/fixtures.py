@@ -52,12 +52,17 @@ def kafka(
 
 
 @pytest.fixture(scope="session")
-def kafka_runtime(tmp_path_factory: pytest.TempPathFactory) -> JavaRuntime:
-    """Java, with the jars of a real Apache Kafka."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run of the tests, the same for all of its processes."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def kafka_runtime(shared_folder: Path) -> JavaRuntime:
+    """Java, with the jars of a real Apache Kafka."""
     try:
-        return java_runtime(POM, shared)
+        return java_runtime(POM, shared_folder)
     except JavaMissingError as missing:
         pytest.skip(f"no Apache Kafka: {missing}")
 

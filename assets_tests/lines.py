@@ -9,7 +9,9 @@ Dagster and dbt are imported where they are used: most test modules do without.
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,21 @@ if TYPE_CHECKING:
 
 DEMO_EVENTS = 30_000
 LINE_EVENTS = 2_000
+
+
+@pytest.fixture(scope="session")
+def parsed_home(shared_folder: Path) -> Path:
+    """A home with nothing but dbt's manifest, which takes 15 s of CPU: look, or copy ``dbt``."""
+    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - see above
+
+    made = shared_folder / "parsed"
+    if not made.is_dir():
+        home = shared_folder / f"parsed-{uuid.uuid4().hex}"
+        ensure_manifest(load_settings(home=home))
+        # Another process of this run may have been as quick: then there is one already.
+        with suppress(OSError):
+            home.rename(made)
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +89,7 @@ class WholeLine:
 
 @pytest.fixture(scope="session")
 def whole_line(
-    broker_installed: None, tmp_path_factory: pytest.TempPathFactory
+    broker_installed: None, parsed_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WholeLine]:
     """The line, run once in this process for all tests of the group (see ``ONE_LINE``)."""
     from adx_platform.orchestration.run import run_line  # noqa: PLC0415 - see the module
@@ -81,7 +98,8 @@ def whole_line(
     broker = EmbeddedBroker(folder / "broker", free_port(), folder / "broker.log")
     broker.start()
     try:
-        settings = fed_settings(folder / "home", broker)
+        settings = _fed_settings(folder / "home", broker)
+        shutil.copytree(parsed_home / "dbt", settings.dbt_target_dir)
         events: list[LineEvent] = []
         summary = run_line(settings, on_event=events.append)
         yield WholeLine(settings, summary, tuple(events))
@@ -89,10 +107,8 @@ def whole_line(
         broker.stop()
 
 
-def fed_settings(home: Path, broker: EmbeddedBroker) -> Settings:
+def _fed_settings(home: Path, broker: EmbeddedBroker) -> Settings:
     """Settings of a home with a small simulated market in the broker's topics."""
-    from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - the same
-
     settings = load_settings(
         home=home, kafka=KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
     )
@@ -103,5 +119,4 @@ def fed_settings(home: Path, broker: EmbeddedBroker) -> Settings:
     )
     for stream in STREAMS:
         feed_topic(settings.kafka, settings.home / "wire", stream)
-    ensure_manifest(settings)
     return settings

@@ -52,8 +52,6 @@ DIGEST_VARIABLE = "ADX_DBT_PROJECT_DIGEST"
 DIGEST_NAME = "project.digest"
 _SOURCE_SUFFIXES = frozenset({".sql", ".yml", ".yaml", ".csv", ".md"})
 _GENERATED = frozenset({"target", "logs", "dbt_packages"})
-# dbt does not compare these: a password may change, and its digest is nothing to keep in a file.
-_NO_CONNECTION = frozenset({"ADX_WAREHOUSE__PASSWORD", "ADX_DBT_THREADS"})
 
 
 class InstalledDbt(DbtCliResource):
@@ -125,7 +123,7 @@ def require_manifest(settings: Settings) -> Path:
 
 
 def ensure_manifest(settings: Settings) -> Path:
-    """Parse the dbt project unless the manifest is that of the present sources and connection.
+    """Parse the dbt project unless the manifest is that of the present sources.
 
     Returns:
         Path of the manifest.
@@ -136,18 +134,18 @@ def ensure_manifest(settings: Settings) -> Path:
     folder = project_dir()
     target = settings.dbt_target_dir
     manifest, digest_file = target / MANIFEST_NAME, target / DIGEST_NAME
-    digests = [project_digest(settings), _connection_digest(settings)]
-    if manifest.is_file() and _noted(digest_file) == digests:
+    digest = project_digest(settings)
+    if manifest.is_file() and _noted(digest_file) == digest:
         return manifest
     target.mkdir(parents=True, exist_ok=True)
     digest_file.unlink(missing_ok=True)
     _parse(settings, folder, target)
-    digest_file.write_text("\n".join(digests), encoding="utf-8")
+    digest_file.write_text(digest, encoding="utf-8")
     return manifest
 
 
 def manifest_is_current(settings: Settings) -> bool:
-    """Whether there is a manifest, and it is that of the present sources, release and engine.
+    """Whether there is a manifest, and it is that of the present sources, release and warehouse.
 
     Raises:
         ManifestError: there is no dbt project.
@@ -155,34 +153,24 @@ def manifest_is_current(settings: Settings) -> bool:
     target = settings.dbt_target_dir
     if not (target / MANIFEST_NAME).is_file():
         return False
-    return _noted(target / DIGEST_NAME)[:1] == [project_digest(settings)]
+    return _noted(target / DIGEST_NAME) == project_digest(settings)
 
 
-def _noted(digest_file: Path) -> list[str]:
-    """Of what the manifest is: the digests of the project and of the connection."""
-    return digest_file.read_text(encoding="utf-8").split() if digest_file.is_file() else []
-
-
-def _connection_digest(settings: Settings) -> str:
-    """Changes with what dbt connects to.
-
-    dbt starts from an earlier parse only where the connection is the same: after a home was moved,
-    or the memory limit changed, every build parsed again (a third of a small one's time).
-    """
-    values = dbt_environment(settings)
-    named = [f"{name}={values[name]}\0" for name in sorted(values.keys() - _NO_CONNECTION)]
-    return hashlib.sha256("".join(named).encode()).hexdigest()
+def _noted(digest_file: Path) -> str:
+    """The digest of the project that the manifest was made of."""
+    return digest_file.read_text(encoding="utf-8") if digest_file.is_file() else ""
 
 
 def project_digest(settings: Settings) -> str:
-    """Changes with any source file of the project, the release of dbt, and the target.
+    """Changes with any source file of the project, the release of dbt, the target and its database.
 
     Raises:
         ManifestError: there is no dbt project.
     """
     folder = project_dir()
     target = DBT_TARGETS[settings.warehouse.engine]
-    digest = hashlib.sha256(f"{version('dbt-core')} {target}".encode())
+    named = f"{version('dbt-core')} {target} {settings.warehouse.database}"
+    digest = hashlib.sha256(named.encode())
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.suffix in _SOURCE_SUFFIXES and not _GENERATED.intersection(relative.parts):

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import polars as pl
+import pyarrow as pa
 
 from adx_platform.contracts.dispositions import Disposition, ReasonCode
 from adx_platform.settings import RefineSettings
@@ -62,8 +63,24 @@ class _Rows:
         return pl.concat(self._closed)
 
     def _close(self) -> None:
-        self._closed.append(pl.DataFrame(self._open, schema=self._schema, orient="row"))
+        columns = zip(*self._open, strict=True) if self._open else ([] for _ in self._schema)
+        self._closed.append(
+            pl.DataFrame(
+                [
+                    _column(name, dtype, list(values))
+                    for (name, dtype), values in zip(self._schema.items(), columns, strict=True)
+                ]
+            )
+        )
         self._open = []
+
+
+def _column(name: str, dtype: pl.DataType | type[pl.DataType], values: list[Any]) -> pl.Series:
+    """As polars itself makes it, but nested values by Arrow, which is many times as fast."""
+    if not dtype.is_nested():
+        return pl.Series(name, values, dtype=dtype)
+    array_type = pl.Series([], dtype=dtype).to_arrow(compat_level=pl.CompatLevel.oldest()).type
+    return pl.Series(name, pa.array(values, type=array_type)).cast(dtype)
 
 
 class MessageSink(Protocol):
@@ -114,7 +131,6 @@ class MessageLog:
         reason: ReasonCode | None = None,
     ) -> None:
         """Note one message; a broken one has a reason and no content."""
-        headers = encoded.headers
         self._messages.append(
             (
                 TOPIC_OF[event.record_type],
@@ -122,7 +138,7 @@ class MessageLog:
                 timestamp_ms,
                 event.key.encode(),
                 encoded.value,
-                None if headers is None else [{"key": k, "value": v} for k, v in headers],
+                encoded.headers,
                 event.record_type,
                 event.event_id,
                 event.time_us if reason is None else None,

@@ -97,6 +97,7 @@ def test_incremental_builds_equal_a_full_refresh(
         )
     }  # fmt: skip
     for name, rows in full.items():
-        missing = [row for row in rows if row not in set(incremental[name])]
-        surplus = [row for row in incremental[name] if row not in set(rows)]
-        assert incremental[name] == rows, f"{name}: missing {missing[:3]}, surplus {surplus[:3]}"
+        if incremental[name] != rows:
+            missing = [row for row in rows if row not in incremental[name]]
+            surplus = [row for row in incremental[name] if row not in rows]
+            pytest.fail(f"{name}: missing {missing[:3]}, surplus {surplus[:3]}")

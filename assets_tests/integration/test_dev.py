@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -145,8 +146,12 @@ class Dev:
 
 
 @pytest.fixture
-def dev(broker_installed: None, tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Dev]:
-    running = Dev(tmp_path / "home", clean_environment)
+def dev(
+    broker_installed: None, parsed_home: Path, tmp_path: Path, clean_environment: dict[str, str]
+) -> Iterator[Dev]:
+    home = tmp_path / "home"
+    shutil.copytree(parsed_home / "dbt", home / "dbt")
+    running = Dev(home, clean_environment)
     yield running
     running.clean_up()
 

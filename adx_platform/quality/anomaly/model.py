@@ -95,8 +95,9 @@ def _start(series: Series, training: Flags) -> Floats:
     pooled = _pooled(series, series.part, training)
     base = np.full(HOURS_PER_DAY, pooled)
     if series.kind is Kind.VOLUME:
+        counts, hours = series.part[training], series.hours_of_day[training]
         for hour in range(HOURS_PER_DAY):
-            seen = series.part[training & (series.hours_of_day == hour)]
+            seen = counts[hours == hour]
             if len(seen):
                 # The median of small counts is coarse; where it is 0 the mean says more.
                 base[hour] = np.median(seen) or np.mean(seen) or pooled
@@ -216,8 +217,9 @@ def _dispersion(series: Series, fitted: Floats, training: Flags, fitted_factors:
 
 def _cut_variance(residuals: Floats) -> float:
     variance = max(0.5, (_MAD_TO_DEVIATION * float(np.median(np.abs(residuals)))) ** 2)
+    squares = residuals**2
     for _ in range(_ROUNDS):
-        variance = max(0.5, float(np.mean(np.minimum(residuals**2, 16.0 * variance))))
+        variance = max(0.5, float(np.mean(np.minimum(squares, 16.0 * variance))))
     return variance
 
 

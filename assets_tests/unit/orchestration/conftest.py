@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 import dagster as dg
 
 from adx_platform.orchestration.build import build_defs
-from adx_platform.orchestration.dbt_project import PROJECT_DIR_VARIABLE, ensure_manifest
+from adx_platform.orchestration.dbt_project import PROJECT_DIR_VARIABLE
 from adx_platform.orchestration.instance import ensure_instance, install_config
 from adx_platform.settings import Settings, load_settings
 
@@ -33,14 +33,6 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name == "DAGSTER_HOME" or (name.startswith("ADX_") and not name.startswith("ADX_TEST")):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="session")
-def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose dbt manifest is made: parsing takes seconds, so it is done once."""
-    home = tmp_path_factory.mktemp("home")
-    ensure_manifest(load_settings(home=home))
-    return home
 
 
 @pytest.fixture(scope="session")

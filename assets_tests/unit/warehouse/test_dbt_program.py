@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import redshift_connector
+from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
 from dbt_common.events.base_types import EventLevel
 from dbt_common.events.event_manager import EventManager
 from dbt_common.events.logger import LoggerConfig
@@ -72,3 +76,56 @@ def test_the_exit_code_is_that_of_dbt(argument: str, code: int) -> None:
 
     assert done.returncode == code
     assert "Usage: dbt" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "parsed_again"),
+    [
+        ({}, False),
+        ({"path": "moved/adx.duckdb", "settings": {"memory_limit": "1GB"}}, False),
+        ({"schema": "other"}, True),
+        ({"path": "moved/other.duckdb"}, True),
+    ],
+    ids=["nothing", "connection", "schema", "database"],
+)
+def test_a_parse_is_kept_where_the_relations_have_the_same_names(
+    tmp_path: Path, changed: dict[str, object], parsed_again: bool
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "models" / "one.sql").write_text("select 1 as one\n", encoding="utf-8")
+    (tmp_path / "dbt_project.yml").write_text("name: tiny\nprofile: tiny\n", encoding="utf-8")
+
+    def parse(**connection: object) -> str:
+        output = {"type": "duckdb", "path": "adx.duckdb", "schema": "main", **connection}
+        profile = {"tiny": {"target": "duckdb", "outputs": {"duckdb": output}}}
+        # Every JSON text is YAML.
+        (tmp_path / "profiles.yml").write_text(json.dumps(profile), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", dbt_program.__name__, "parse"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    parse()
+
+    assert ("Unable to do partial parsing" in parse(**changed)) is parsed_again
+
+
+def test_redshift_is_told_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dbt's adapter gives no name, and the driver would look for one at every connection."""
+    given: dict[str, object] = {}
+    monkeypatch.setattr(redshift_connector, "connect", lambda **kwargs: given.update(kwargs))
+    credentials = RedshiftCredentials(
+        host="cluster", port=5439, database="dev", schema="public", user="adx", password="s3cret"
+    )
+    credentials.autocommit = False
+
+    dbt_program.name_redshift_connections()
+    get_connection_method(credentials)()
+
+    assert (given["host"], given["application_name"]) == ("cluster", "adx dbt")
