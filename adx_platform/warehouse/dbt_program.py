@@ -84,7 +84,8 @@ def keep_parse_of_any_connection() -> None:
     def of_names(loader: ManifestLoader) -> ManifestStateCheck:
         check = whole(loader)
         credentials = loader.root_project.credentials
-        names = (credentials.type, credentials.database, credentials.schema)
+        # On Hive a database is a schema, and there is no other.
+        names = (credentials.type, credentials.database or "", credentials.schema)
         check.profile_hash = FileHash.from_contents("\0".join(names))
         return check
 

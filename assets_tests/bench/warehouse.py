@@ -5,7 +5,8 @@ tables. Does not belong here: its rows (``warehouse_rows``), other engines (``wa
 
 Four questions: a full build, its time and memory, of delivery and attribution and of everything; an
 hour of new data after a history, and after one of a tenth; last-touch attribution next to one bare
-ASOF join of the same rows; the same SQL on Spark.
+ASOF join of the same rows; the same SQL on Spark. Beside the full build stands what no build could
+leave out (``warehouse_least``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -121,6 +123,12 @@ class Place:
         """Run the data tests of what the last build rebuilt."""
         return Build(name, 0, self._dbt("test", "--exclude-resource-type", "unit_test"), {})
 
+    def least(self, name: str) -> Build:
+        """What a build of these marts cannot leave out: a process of its own, as dbt is."""
+        program = f"{__package__}.warehouse_least"
+        command = [sys.executable, "-m", program, str(self.database), str(self.threads)]
+        return Build(name, 0, cost_of([command], os.environ, self.folder), {})
+
     def compiled(self, model: str, engine: str = "duckdb") -> str:
         """The SQL of a model over all days."""
         self._dbt("compile", *_NO_SERVER, "--select", model, engine=engine)
@@ -195,6 +203,7 @@ def warehouse(
             core = Place(Path(scratch) / "core", threads, like=raw)
             builds += _full_and_hour(core, size, rows, "delivery and attribution", *_CORE)
             if size is volumes:
+                builds.append(core.least("bids brought together, marts written again"))
                 ratios.append(_next_to_a_bare_join(core))
                 engines += side_by_side(core) if spark else []
             shutil.rmtree(core.folder)

@@ -36,9 +36,9 @@ def line(demo_line: InstalledLine) -> InstalledLine:
     return demo_line
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dagster_url(line: InstalledLine) -> Iterator[str]:
-    """Dagster's UI on the home of ``line``."""
+    """Dagster's UI on the home of ``line``; for one module, as it works on while nobody asks."""
     port = free_port()
     log = Path(line.home) / "webserver.log"
     command = [
