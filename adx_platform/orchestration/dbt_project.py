@@ -169,8 +169,9 @@ def project_digest(settings: Settings) -> str:
     """
     folder = project_dir()
     target = DBT_TARGETS[settings.warehouse.engine]
-    named = f"{version('dbt-core')} {target} {settings.warehouse.database}"
-    digest = hashlib.sha256(named.encode())
+    is_file = settings.warehouse.engine == "duckdb"
+    database = settings.duckdb_path.stem if is_file else settings.warehouse.database
+    digest = hashlib.sha256(f"{version('dbt-core')} {target} {database}".encode())
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.suffix in _SOURCE_SUFFIXES and not _GENERATED.intersection(relative.parts):

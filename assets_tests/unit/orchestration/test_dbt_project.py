@@ -12,6 +12,7 @@ from adx_platform.orchestration.dbt_project import (
     ManifestError,
     dbt_process_environment,
     ensure_manifest,
+    project_digest,
     project_dir,
     require_manifest,
 )
@@ -55,7 +56,17 @@ def test_the_manifest_is_parsed_again_for_another_database(
         return ensure_manifest(changed).stat().st_mtime_ns
 
     assert parsed_at(threads=7, password="s3cret", memory_limit="1GB") == first
-    assert parsed_at(database="other") > first
+    assert parsed_at(duckdb_path=settings.home / "moved" / "adx.duckdb") == first
+    assert parsed_at(duckdb_path=settings.home / "other.duckdb") > first
+
+
+def test_a_database_on_a_server_is_named_by_the_setting(settings: Settings) -> None:
+    def digest(**warehouse: object) -> str:
+        return project_digest(load_settings(home=settings.home, warehouse=warehouse))
+
+    server = {"engine": "redshift", "host": "cluster"}
+    assert digest(**server, database="dev") != digest(**server, database="other")
+    assert digest(**server, duckdb_path=settings.home / "other.duckdb") == digest(**server)
 
 
 def test_what_dbt_says_about_a_broken_project_is_shown(
