@@ -67,15 +67,18 @@ def kafka_runtime(shared_folder: Path) -> JavaRuntime:
         pytest.skip(f"no Apache Kafka: {missing}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def apache_kafka(
     kafka_runtime: JavaRuntime, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ApacheKafka]:
-    """One broker of a real Apache Kafka, shared by all tests: make your topics anew."""
+    """One broker of a real Apache Kafka, shared by a module's tests: make your topics anew.
+
+    Not for longer, as one that nobody asks takes 2 to 3 % of a core.
+    """
     yield from _running(kafka_runtime, tmp_path_factory.mktemp("apache-kafka"), brokers=1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kafka_cluster(
     kafka_runtime: JavaRuntime, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ApacheKafka]:
