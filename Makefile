@@ -91,7 +91,8 @@ $(VENV)/.test-ready: $(VENV)/pyvenv.cfg requirements/dev.lock pyproject.toml
 	@echo "Installing the locked development requirements into $(VENV) (once, a minute or two) ..."
 	$(PIP) --require-hashes -r requirements/dev.lock
 	$(PIP) --no-deps --no-build-isolation -e .
-	@touch $@
+	@# All that the demo needs is among them: pip took 20 s to find that out.
+	@touch $@ $(VENV)/.demo-ready
 
 $(PEERS_VENV)/.ready: requirements/peers.lock
 	@echo "Installing the peers into $(PEERS_VENV) (once, a minute or two) ..."

@@ -120,3 +120,16 @@ def test_secrets_are_secret_by_type() -> None:
         for name, field in section.model_fields.items():
             if name.endswith(("password", "secret_access_key")) or name in {"key", "previous_key"}:
                 assert "SecretStr" in str(field.annotation), f"{section.__name__}.{name}"
+
+
+def test_the_tests_environment_has_what_the_demo_needs() -> None:
+    """`make` takes the one for the other once it is installed."""
+
+    def pinned(lock: str) -> set[str]:
+        lines = (ROOT / "requirements" / lock).read_text(encoding="utf-8").splitlines()
+        return {
+            line.split()[0] for line in lines if "==" in line and not line.startswith(("#", " "))
+        }
+
+    assert len(pinned("runtime.lock")) > 50
+    assert pinned("runtime.lock") <= pinned("dev.lock")
