@@ -31,7 +31,7 @@ def invoke(*arguments: str, manifest: Manifest | None = None) -> dbtRunnerResult
     """Run one command; ``manifest`` saves the parse."""
     _prepare()
     if "redshift" in arguments:
-        _prepare_redshift()
+        _name_redshift_connections()
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -48,10 +48,8 @@ def _prepare() -> None:
     skip_unheard_events()
     keep_parse_of_any_connection()
     # Who is told of a flag that changed: dbt looks through all modules of all callers for each
-    # flag, which took a sixth of some builds' time under pytest's many (2026-11).
+    # flag: a sixth of what the main thread of one test did, under pytest's many (2026-11).
     BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
 
 
-@cache
-def _prepare_redshift() -> None:
-    name_redshift_connections()
+_name_redshift_connections = cache(name_redshift_connections)

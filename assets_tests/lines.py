@@ -37,7 +37,7 @@ LINE_EVENTS = 2_000
 
 @pytest.fixture(scope="session")
 def parsed_home(shared_folder: Path) -> Path:
-    """A home with nothing but dbt's manifest, which takes 15 s of CPU: look, or copy ``dbt``."""
+    """A home with nothing but dbt's manifest, which takes 11 s of CPU: look, or copy ``dbt``."""
     from adx_platform.orchestration.dbt_project import ensure_manifest  # noqa: PLC0415 - see above
 
     made = shared_folder / "parsed"
