@@ -82,7 +82,8 @@ def refine_and_note(raw: pl.DataFrame, context: RefineContext) -> Refined:
     has_nul = may_hold_nul(messages["value"], context)
     for (record_type,), part in decoded.frame.group_by("record_type", maintain_order=True):
         parts += _judged(str(record_type), _with_head(head, part), context, has_nul=has_nul)
-    refined = pl.concat(parts) if parts else context.stream.events_schema.to_frame()
+    # In one piece: of columns in different pieces polars copies all, for every step that follows.
+    refined = pl.concat(parts, rechunk=True) if parts else context.stream.events_schema.to_frame()
     if refined.height != raw.height:
         raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
     marked = refined.with_columns(mark_duplicates(refined).alias("disposition"))
@@ -129,12 +130,13 @@ def _judged(
     parts: list[pl.DataFrame] = []
     if record_type == _BID_REQUEST:
         readable = readable_extensions(frame["extension_json"])
-        unreadable = frame.filter(~readable).with_columns(
-            reason_code=pl.lit(str(ReasonCode.INVALID_VALUE)), reason=pl.lit(_NO_EXTENSION)
-        )
-        if unreadable.height:
+        if not readable.all():
+            unreadable = frame.filter(~readable).with_columns(
+                reason_code=pl.lit(str(ReasonCode.INVALID_VALUE)), reason=pl.lit(_NO_EXTENSION)
+            )
             parts.append(_rejected(unreadable, context))
-        frame = reduce_openrtb(frame.filter(readable), context.privacy)
+            frame = frame.filter(readable)
+        frame = reduce_openrtb(frame, context.privacy)
     frame = frame.with_columns(
         event_date=pl.col("event_time").dt.date(), disposition=pl.lit(str(Disposition.ACCEPTED))
     )

@@ -10,7 +10,8 @@ import polars as pl
 _UUID = r"\A\{?[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\}?\z"
 _ALL_ZERO = r"\A[0-]+\z"
 
-_DEVICE_TYPES = {
+_DEVICE_TYPES: dict[str | None, str | None] = {
+    None: None,
     "desktop": "desktop",
     "pc": "desktop",
     "personal computer": "desktop",
@@ -36,7 +37,8 @@ _DEVICE_TYPES = {
 def trimmed(name: str | pl.Expr) -> pl.Expr:
     """Without surrounding white space; null if nothing is left."""
     text = (pl.col(name) if isinstance(name, str) else name).str.strip_chars()
-    return pl.when(text != "").then(text)
+    # Not `when ... then`: polars computes an expression as often as it is named, 30 ns each.
+    return text.replace("", None)
 
 
 def lowered(name: str | pl.Expr) -> pl.Expr:
@@ -53,14 +55,12 @@ def user_id(name: str | pl.Expr) -> pl.Expr:
     """A user id in its one form: uuids lower-cased; an all-zero id (tracking refused) is null."""
     text = trimmed(name)
     form = pl.when(text.str.contains(_UUID)).then(text.str.to_lowercase()).otherwise(text)
-    return pl.when(~form.str.contains(_ALL_ZERO)).then(form)
+    return pl.when(~text.str.contains(_ALL_ZERO)).then(form)
 
 
 def device_type(name: str | pl.Expr) -> pl.Expr:
     """A sent device type as one of the contract's; unknown words are ``other``."""
-    word = lowered(name)
-    known = word.replace_strict(_DEVICE_TYPES, default="other", return_dtype=pl.String)
-    return pl.when(word.is_not_null()).then(known)
+    return lowered(name).replace_strict(_DEVICE_TYPES, default="other", return_dtype=pl.String)
 
 
 def has_consent(consent: pl.Expr, gdpr_applies: pl.Expr) -> pl.Expr:
