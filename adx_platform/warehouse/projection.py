@@ -64,23 +64,21 @@ def project(stream: str, events: pl.DataFrame) -> dict[str, pl.DataFrame]:
             silently.
     """
     disposition = pl.col("disposition")
-    rows = events.rename(RENAMED)
+    # Lazily: a filter of a frame copies all of its columns, and a table needs a third of them.
+    rows = events.lazy().rename(RENAMED).with_columns(stream=pl.lit(stream))
     kept = rows.filter(disposition.is_in([item.value for item in _KEPT]))
-    frames: dict[str, pl.DataFrame] = {}
+    gaps = rows.filter(disposition.is_in([item.value for item in GAP_DISPOSITIONS]))
+    planned: dict[str, pl.LazyFrame] = {}
     for record_type, table in RECORD_TABLES[stream].items():
         of_type = kept.filter(pl.col("record_type") == record_type)
-        frames[table.name] = of_type.select(_columns_of(table))
+        planned[table.name] = of_type.select(_columns_of(table))
         if table is BID_REQUESTS:
-            frames[BID_REQUEST_IMPS.name] = _unfold_imps(of_type)
-    named = rows.with_columns(stream=pl.lit(stream))
-    frames[REJECTS.name] = named.filter(disposition == Disposition.REJECTED.value).select(
+            planned[BID_REQUEST_IMPS.name] = _unfold_imps(of_type)
+    planned[REJECTS.name] = rows.filter(disposition == Disposition.REJECTED.value).select(
         _columns_of(REJECTS)
     )
-    frames[GAPS.name] = (
-        named.filter(disposition.is_in([item.value for item in GAP_DISPOSITIONS]))
-        .rename({"disposition": "gap_kind"})
-        .select(_columns_of(GAPS))
-    )
+    planned[GAPS.name] = gaps.rename({"disposition": "gap_kind"}).select(_columns_of(GAPS))
+    frames = dict(zip(planned, pl.collect_all(planned.values()), strict=True))
     placed = sum(f.height for name, f in frames.items() if name != BID_REQUEST_IMPS.name)
     if placed != events.height:
         raise WarehouseError(_unplaced(stream, events))
@@ -91,7 +89,7 @@ def _columns_of(table: Table) -> list[str]:
     return [column.name for column in table.columns if column.name != "load_id"]
 
 
-def _unfold_imps(requests: pl.DataFrame) -> pl.DataFrame:
+def _unfold_imps(requests: pl.LazyFrame) -> pl.LazyFrame:
     taken_from_the_imp = {*(column.name for column in IMP_COLUMNS), "imp_index", "load_id"}
     keys = [c.name for c in BID_REQUEST_IMPS.columns if c.name not in taken_from_the_imp]
     return (
