@@ -14,6 +14,7 @@ import polars as pl
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from adx_platform.contracts.streams import stream_named
+from adx_platform.lake.reading import events_snapshot
 from adx_platform.lake.storage import LakeStorage
 from adx_platform.pipeline.platform import open_platform
 from adx_platform.refine.batch import refine_batch
@@ -71,17 +72,42 @@ def consume(bench: Bench, stream: str) -> Measurement:
 
 def consume_and_write(bench: Bench, stream: str) -> Measurement:
     """Landing without what makes it safe: each batch's values as a Parquet file, never synced."""
-    file = bench.home / "least.parquet"
+    return bench.measured(lambda _: lambda: _write_values(bench, stream))
+
+
+def consume_and_write_all(bench: Bench, stream: str) -> Measurement:
+    """Whole ingest without reading a message: the values, and the events of :func:`ingest`, ready.
+
+    Out of reach of any ingest that keeps both, with this client and this writer of Parquet.
+    """
+    settings = bench.settings(_ingested(stream, 0))
+    schema = stream_named(stream).events_schema
+    snapshot = events_snapshot(LakeStorage.from_settings(settings), stream, schema)
+    if snapshot is None:
+        raise RuntimeError(f"no events of {stream}: the case {ingest.__name__!r} must run before")
+    events = snapshot.collect(snapshot.scan().select(schema.names()))
+    batches = list(events.iter_slices(settings.ingest.max_records_per_batch))
 
     def work() -> int:
-        seen = 0
-        for batch in _batches(bench, stream):
-            values = pl.Series("value", map(Message.value, batch), dtype=pl.Binary)
-            pl.DataFrame(values).write_parquet(file, compression="zstd", compression_level=1)
-            seen += values.len()
+        seen = _write_values(bench, stream)
+        for batch in batches:
+            _write(bench, batch)
         return seen
 
     return bench.measured(lambda _: work)
+
+
+def _write_values(bench: Bench, stream: str) -> int:
+    seen = 0
+    for batch in _batches(bench, stream):
+        values = pl.Series("value", map(Message.value, batch), dtype=pl.Binary)
+        _write(bench, pl.DataFrame(values))
+        seen += values.len()
+    return seen
+
+
+def _write(bench: Bench, frame: pl.DataFrame) -> None:
+    frame.write_parquet(bench.home / "least.parquet", compression="zstd", compression_level=1)
 
 
 def _batches(bench: Bench, stream: str) -> Iterator[list[Message]]:
@@ -185,6 +211,7 @@ CASES: dict[str, Case] = {
     "refine": refine,
     "land": land,
     "ingest": ingest,
+    "consume and write all": consume_and_write_all,
     "load": load,
 }
 """By the name in the table, in the order in which they must run."""

@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import duckdb
 import typer
@@ -37,6 +37,7 @@ from adx_platform.orchestration.dbt_project import (
 )
 from assets_tests.bench.peers.measuring import Cost, cost_of
 from assets_tests.bench.warehouse_engines import Engines, side_by_side
+from assets_tests.bench.warehouse_least import BARE_JOIN
 from assets_tests.bench.warehouse_rows import Volumes, add_load, create_tables
 
 PROJECT: Final = Path(__file__).parents[2] / "dbt_project"
@@ -47,24 +48,6 @@ _SLOWEST: Final = 8
 _NO_TESTS: Final = ("--exclude-resource-type", "test")
 _CORE: Final = ("--select", "+group:delivery", "+group:attribution")
 _NO_SERVER: Final = ("--no-introspect", "--no-populate-cache", "--vars", "{adx_incremental: never}")
-
-# What an analyst without a platform would write: the latest touch, of either type, and no windows.
-_BARE_JOIN: Final = """
-select conversions.event_id, touches.touch_event_id
-from marts.fct_conversions as conversions
-asof join (
-    select event_id as touch_event_id, user_id, advertiser_id, clicked_at as touched_at
-    from marts.fct_clicks where has_consent and not is_givt and user_id is not null
-    union all
-    select rendered_event_id, user_id, advertiser_id, rendered_at
-    from marts.fct_impressions
-    where rendered_at is not null and has_consent and not is_givt and user_id is not null
-) as touches
-    on conversions.user_id = touches.user_id
-    and conversions.advertiser_id = touches.advertiser_id
-    and conversions.converted_at >= touches.touched_at
-where conversions.has_consent
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +110,8 @@ class Place:
         """What a build of these marts cannot leave out: a process of its own, as dbt is."""
         program = f"{__package__}.warehouse_least"
         command = [sys.executable, "-m", program, str(self.database), str(self.threads)]
-        return Build(name, 0, cost_of([command], os.environ, self.folder), {})
+        cost = cost_of([command], os.environ, self.folder)
+        return Build(name, 0, cost, {line["piece"]: line["seconds"] for line in self._said()})
 
     def compiled(self, model: str, engine: str = "duckdb") -> str:
         """The SQL of a model over all days."""
@@ -154,13 +138,16 @@ class Place:
         return cost_of([[*DBT_COMMAND, command, *arguments, *places]], environment, self.folder)
 
     def _seconds_by_model(self) -> dict[str, float]:
-        lines = (self.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-        events = [json.loads(line) for line in lines if line.startswith("{")]
         return {
             event["data"]["node_info"]["node_name"]: float(event["data"]["execution_time"])
-            for event in events
+            for event in self._said()
             if event["info"]["name"] == "LogModelResult"
         }
+
+    def _said(self) -> list[Any]:
+        """What the last program has said in JSON."""
+        lines = (self.folder / "log.txt").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def warehouse(
@@ -203,7 +190,7 @@ def warehouse(
             core = Place(Path(scratch) / "core", threads, like=raw)
             builds += _full_and_hour(core, size, rows, "delivery and attribution", *_CORE)
             if size is volumes:
-                builds.append(core.least("bids brought together, marts written again"))
+                builds.append(core.least("the least that any build does"))
                 ratios.append(_next_to_a_bare_join(core))
                 engines += side_by_side(core) if spark else []
             shutil.rmtree(core.folder)
@@ -259,7 +246,7 @@ def _next_to_a_bare_join(place: Place) -> str:
         f"from ({place.compiled('int_attribution_touches')}) where last_touch_rank = 1"
     )
     with place.connection() as connection:
-        mine, bare = _seconds(connection, ours), _seconds(connection, _BARE_JOIN)
+        mine, bare = _seconds(connection, ours), _seconds(connection, BARE_JOIN)
     return (
         f"last touch of all conversions: {mine:.2f} s; one bare ASOF join of the same rows: "
         f"{bare:.2f} s; ratio {mine / bare:.2f} (medians of {_REPETITIONS})"
@@ -280,7 +267,7 @@ def _slowest(build: Build) -> str:
         return ""
     slowest = sorted(build.models.items(), key=lambda item: -item[1])[:_SLOWEST]
     shown = ", ".join(f"{model} {seconds:.1f}" for model, seconds in slowest)
-    return f"{build.name}, seconds by model: {shown}"
+    return f"{build.name}, seconds by part: {shown}"
 
 
 def _table(builds: Sequence[Build], core_hour: float | None) -> Table:
