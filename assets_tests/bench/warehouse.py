@@ -41,6 +41,8 @@ from assets_tests.bench.warehouse_least import BARE_JOIN
 from assets_tests.bench.warehouse_rows import Volumes, add_load, create_tables
 
 PROJECT: Final = Path(__file__).parents[2] / "dbt_project"
+_TARGET: Final = "target"
+_PARSE: Final = "partial_parse.msgpack"
 _DAYS: Final = 20
 _HOURS: Final = 24
 _REPETITIONS: Final = 3
@@ -63,11 +65,16 @@ class Build:
 class Place:
     """One warehouse in a folder of its own."""
 
-    def __init__(self, folder: Path, threads: int, like: Place | None = None) -> None:
-        """An empty warehouse, or one with the rows of another."""
+    def __init__(
+        self, folder: Path, threads: int, like: Place | None = None, parsed: Place | None = None
+    ) -> None:
+        """An empty warehouse, or one with the rows of another, or with its parse of the project."""
         self.folder = folder
         self.threads = threads
         folder.mkdir()
+        if parsed is not None:
+            (folder / _TARGET).mkdir()
+            shutil.copyfile(parsed.folder / _TARGET / _PARSE, folder / _TARGET / _PARSE)
         if like is not None:
             shutil.copyfile(like.database, self.database)
             return
@@ -102,6 +109,10 @@ class Place:
         )
         return Build(name, rows, cost, self._seconds_by_model())
 
+    def parse(self) -> None:
+        """Parse the project, as the platform has done before it builds."""
+        self._dbt("parse")
+
     def test(self, name: str) -> Build:
         """Run the data tests of what the last build rebuilt."""
         return Build(name, 0, self._dbt("test", "--exclude-resource-type", "unit_test"), {})
@@ -116,11 +127,11 @@ class Place:
     def compiled(self, model: str, engine: str = "duckdb") -> str:
         """The SQL of a model over all days."""
         self._dbt("compile", *_NO_SERVER, "--select", model, engine=engine)
-        (path,) = (self.folder / f"target_{engine}" / "compiled").rglob(f"{model}.sql")
+        (path,) = (self.folder / f"{_TARGET}_{engine}" / "compiled").rglob(f"{model}.sql")
         return path.read_text(encoding="utf-8")
 
     def _dbt(self, command: str, *arguments: str, engine: str | None = None) -> Cost:
-        target = "target" if engine is None else f"target_{engine}"
+        target = _TARGET if engine is None else f"{_TARGET}_{engine}"
         environment = {
             **os.environ,
             "ADX_DUCKDB_PATH": str(self.database),
@@ -183,11 +194,14 @@ def warehouse(
     engines: list[Engines] = []
     ratios: list[str] = []
     with tempfile.TemporaryDirectory(prefix="adx-warehouse-", dir=folder) as scratch:
+        empty = Place(Path(scratch) / "empty", threads)
+        empty.parse()
+        builds.append(empty.build("delivery and attribution, no rows", 0, *_CORE))
         for size in (_part(volumes, 10, _DAYS // 10), volumes):
             raw = Place(Path(scratch) / "raw", threads)
             with raw.connection() as connection:
                 rows = sum(add_load(connection, size).values())
-            core = Place(Path(scratch) / "core", threads, like=raw)
+            core = Place(Path(scratch) / "core", threads, like=raw, parsed=empty)
             builds += _full_and_hour(core, size, rows, "delivery and attribution", *_CORE)
             if size is volumes:
                 builds.append(core.least("the least that any build does"))
@@ -195,13 +209,13 @@ def warehouse(
                 engines += side_by_side(core) if spark else []
             shutil.rmtree(core.folder)
             if everything:
-                whole = Place(Path(scratch) / "whole", threads, like=raw)
+                whole = Place(Path(scratch) / "whole", threads, like=raw, parsed=empty)
                 builds += _full_and_hour(whole, size, rows, "everything")
                 builds.append(whole.test(f"its data tests, {size.days} days"))
                 shutil.rmtree(whole.folder)
             shutil.rmtree(raw.folder)
         if requests:
-            auctions = Place(Path(scratch) / "auctions", threads)
+            auctions = Place(Path(scratch) / "auctions", threads, parsed=empty)
             size = Volumes(requests // 100, 0, 0, requests, 1000, 1)
             with auctions.connection() as connection:
                 rows = sum(add_load(connection, size).values())

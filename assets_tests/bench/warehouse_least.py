@@ -4,8 +4,8 @@ Belongs here: work that no model of delivery and attribution can leave out, on a
 built, and without any of their rules. Does not belong here: the builds themselves (``warehouse``).
 
 Prints a line of JSON for each piece of work, with its seconds. What has several columns as its key
-is brought together by one number for all of them, and of what is brought together only one value
-is kept.
+is brought together by one number for all of them, and of what is brought together one value is
+kept, or two: of a bid its newest time and its highest price.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ where conversions.has_consent
 """
 """What an analyst without a platform would write: the latest touch, of either type, no windows."""
 
-_EVENTS: Final = ("bid_notices", "ad_impressions", "bid_responses")
+_EVENTS: Final = {
+    "bid_notices": "price_cpm_micros",
+    "ad_impressions": "null",
+    "bid_responses": "price_cpm_micros",
+}
+"""Raw tables with a row for an event of a bid, and the price in it."""
+_BID: Final = "exchange_id, request_id, imp_id, bid_id"
 _DIMENSIONS: Final = (
     "campaign_id",
     "advertiser_id",
@@ -66,14 +72,19 @@ def least(database: str, threads: int) -> Iterator[tuple[str, float]]:
 
 def _pieces(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
     events = " union all ".join(
-        f"select hash(exchange_id, request_id, imp_id, bid_id) as bid, event_time from raw.{name}"
-        for name in _EVENTS
+        f"select hash({_BID}) as bid, event_time, {price} as price from raw.{name}"
+        for name, price in _EVENTS.items()
     )
     tables = connection.execute(
         "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
     ).fetchall()
     return {
-        "events of each bid": [_folded("bid", "max(event_time)", f"({events})")],
+        "events of each bid": [
+            _folded("bid", "max(event_time)", f"({events})", also="max(price)"),
+        ],
+        "key of each impression": [
+            f"select count(*), max(md5(concat_ws('|', {_BID}))) from marts.fct_impressions"
+        ],
         "impressions of each hour": [_impressions_by("hour")],
         "impressions of each day": [_impressions_by("day")],
         "latest touch of each conversion": [
@@ -95,9 +106,11 @@ def _impressions_by(unit: str) -> str:
     return _folded(f"hash({', '.join(_DIMENSIONS)}, {moment})", "count(*)", "marts.fct_impressions")
 
 
-def _folded(key: str, value: str, relation: str) -> str:
-    grouped = f"select {key} as folded, {value} as kept from {relation} group by 1"
-    return f"select count(*), max(kept) from ({grouped})"
+def _folded(key: str, value: str, relation: str, also: str = "null") -> str:
+    grouped = (
+        f"select {key} as folded, {value} as kept, {also} as also_kept from {relation} group by 1"
+    )
+    return f"select count(*), max(kept), max(also_kept) from ({grouped})"
 
 
 if __name__ == "__main__":
