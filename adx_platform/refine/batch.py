@@ -70,6 +70,19 @@ def refine_and_note(raw: pl.DataFrame, context: RefineContext) -> Refined:
     """
     if raw.schema != RAW_SCHEMA:
         raise ValueError(f"raw rows need the schema {RAW_SCHEMA}, got {raw.schema}")
+    parts, noted = _parts(raw, context)
+    # In one piece: of columns in different pieces polars copies all, for every step that follows.
+    refined = pl.concat(parts, rechunk=True) if parts else context.stream.events_schema.to_frame()
+    # Held twice until here: what follows would find no less memory taken.
+    parts.clear()
+    if refined.height != raw.height:
+        raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
+    marked = refined.with_columns(mark_duplicates(refined).alias("disposition"))
+    return Refined(without_the_erased(marked, context.reference.erased), noted)
+
+
+def _parts(raw: pl.DataFrame, context: RefineContext) -> tuple[list[pl.DataFrame], tuple[str, ...]]:
+    """Refined rows but for what other rows decide, in frames of one kind each; and the notes."""
     messages = raw.filter(pl.col("gap_kind").is_null())
     head = _heads(messages, context)
     decoded = decode(messages, context)
@@ -82,12 +95,7 @@ def refine_and_note(raw: pl.DataFrame, context: RefineContext) -> Refined:
     has_nul = may_hold_nul(messages["value"], context)
     for (record_type,), part in decoded.frame.group_by("record_type", maintain_order=True):
         parts += _judged(str(record_type), _with_head(head, part), context, has_nul=has_nul)
-    # In one piece: of columns in different pieces polars copies all, for every step that follows.
-    refined = pl.concat(parts, rechunk=True) if parts else context.stream.events_schema.to_frame()
-    if refined.height != raw.height:
-        raise RuntimeError(f"{raw.height} raw rows were refined to {refined.height}")
-    marked = refined.with_columns(mark_duplicates(refined).alias("disposition"))
-    return Refined(without_the_erased(marked, context.reference.erased), decoded.noted)
+    return parts, decoded.noted
 
 
 def _heads(messages: pl.DataFrame, context: RefineContext) -> pl.DataFrame:
