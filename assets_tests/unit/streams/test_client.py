@@ -171,3 +171,5 @@ def test_a_summary_is_better_than_nothing() -> None:
     log = ErrorLog()
     log(KafkaError(KafkaError._ALL_BROKERS_DOWN))
     assert log.cause is not None
+    assert log.cause.code() == KafkaError._ALL_BROKERS_DOWN
+    assert not log.is_hopeless
