@@ -81,6 +81,7 @@ def test_incremental_builds_equal_a_full_refresh(
     dbt.test()
     dbt.run(*models, "--full-refresh")
     full = tables_of(warehouse)
+    _assert_the_same_by_slices(dbt, warehouse, full)
 
     assert {name for name, rows in full.items() if rows} >= {
         f"marts.{name}"
@@ -101,3 +102,8 @@ def test_incremental_builds_equal_a_full_refresh(
             missing = [row for row in rows if row not in incremental[name]]
             surplus = [row for row in incremental[name] if row not in rows]
             pytest.fail(f"{name}: missing {missing[:3]}, surplus {surplus[:3]}")
+
+
+def _assert_the_same_by_slices(dbt: Dbt, warehouse: Warehouse, whole: dict[str, list[Row]]) -> None:
+    dbt.run("--select", "fct_impressions", "--full-refresh", adx_slice_rows=1)
+    assert tables_of(warehouse) == whole, "one slice for each day"

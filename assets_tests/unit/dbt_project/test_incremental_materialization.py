@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     """A project of one model that replaces the days 2 and 3."""
     for folder in ("models", "macros"):
         (tmp_path / folder).mkdir()
-    for macro in ("incremental.sql", "table.sql"):
+    for macro in ("incremental.sql", "table.sql", "slices.sql"):
         shutil.copy(_MACROS / macro, tmp_path / "macros")
     (tmp_path / "models" / "one.sql").write_text(_MODEL, encoding="utf-8")
     (tmp_path / "models" / "one.yml").write_text(_COLUMNS, encoding="utf-8")

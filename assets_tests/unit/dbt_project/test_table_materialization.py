@@ -12,7 +12,7 @@ import pytest
 
 from adx_platform.orchestration.dbt_project import DBT_COMMAND
 
-_MACRO = Path(__file__).parents[3] / "dbt_project/macros/build/table.sql"
+_MACROS = Path(__file__).parents[3] / "dbt_project/macros/build"
 _MODEL = """
 {{ config(
     materialized='table', contract={'enforced': true},
@@ -39,10 +39,11 @@ def project(tmp_path: Path) -> Path:
     """A project of one table with a contract."""
     for folder in ("models", "macros"):
         (tmp_path / folder).mkdir()
-    shutil.copy(_MACRO, tmp_path / "macros")
+    for macro in ("table.sql", "slices.sql"):
+        shutil.copy(_MACROS / macro, tmp_path / "macros")
     (tmp_path / "models" / "one.sql").write_text(_MODEL, encoding="utf-8")
     (tmp_path / "models" / "one.yml").write_text(_COLUMNS, encoding="utf-8")
-    (tmp_path / "dbt_project.yml").write_text("name: tiny\nprofile: tiny\n", encoding="utf-8")
+    (tmp_path / "dbt_project.yml").write_text("name: adx\nprofile: tiny\n", encoding="utf-8")
     (tmp_path / "profiles.yml").write_text(
         "tiny: {target: it, outputs: {it: {type: duckdb, path: tiny.duckdb}}}", encoding="utf-8"
     )

@@ -22,7 +22,8 @@
 
 {% macro one_if(condition) -%}case when {{ condition }} then 1 else 0 end{%- endmacro %}
 
-{#- What an impression counts, and when: rows of time, measures and condition, over `impressions`.
+{#- What an impression counts, and when: rows of time, measures and condition, over `impressions`, and at
+    how many days from the impression's date.
 
     It is won, billed and rendered within a second or two, so nearly all of them are one row with all
     measures and not three: what sums them has a third of the rows (measured 2026-11). One minute, as
@@ -50,10 +51,11 @@
     {%- do together.update({measure: 'case when impressions.' ~ time ~ ' is not null then ' ~ value ~ ' else 0 end'}) -%}
     {%- do apart[time].update({measure: value}) -%}
   {%- endfor -%}
-  {%- set moments = [(first, together, at_once)] -%}
+  {%- set moments = [(first, together, at_once, 0)] -%}
   {%- for time, values in apart.items() -%}
     {%- do moments.append((
-        'impressions.' ~ time, values, 'impressions.' ~ time ~ ' is not null and not (' ~ at_once ~ ')'
+        'impressions.' ~ time, values, 'impressions.' ~ time ~ ' is not null and not (' ~ at_once ~ ')',
+        0 if time == 'won_at' else var('adx_lookback_days')
     )) -%}
   {%- endfor -%}
   {{ return(moments) }}

@@ -18,29 +18,34 @@ with candidates as {{ adx.read_twice() }}(
         staged.kafka_offset,
         staged.kafka_timestamp,
         staged.event_id,
+        {{ adx.number_of('staged.event_id') }} as event_number,
         staged.payload_fingerprint,
         staged.load_id,
         staged.event_date
     from {{ ref(staging_model) }} as staged
     cross join {{ ref('int_changed_loads') }} as loads
+    {%- if adx.builds_touched_days() %}
+    inner join (
+        select distinct same_day.event_id
+        from {{ ref(staging_model) }} as same_day
+        where {{ adx.is_touched(entity, 'same_day.event_date') }}
+    ) as touched
+        on staged.event_id = touched.event_id
+    {%- endif %}
     where staged.load_id <= loads.to_load_id
     {%- if adx.builds_touched_days() %}
       and {{ adx.is_near_touched(entity, 'staged.event_date') }}
-      and staged.event_id in (
-        select same_day.event_id
-        from {{ ref(staging_model) }} as same_day
-        where {{ adx.is_touched(entity, 'same_day.event_date') }}
-      )
     {%- endif %}
 
 ),
 
--- Nearly every event has one copy: numbering all of them would sort everything by a text key.
+-- Nearly every event has one copy: numbering all of them would sort everything by a text key. Two events
+-- that share a number are numbered as well, each of them as the first of its own.
 repeated as (
 
-    select candidates.event_id
+    select candidates.event_number
     from candidates
-    group by candidates.event_id
+    group by candidates.event_number
     having count(*) > 1
 
 ),
@@ -59,7 +64,7 @@ ranked as (
             rows between unbounded preceding and unbounded following
         ) as winner_fingerprint
     from candidates
-    inner join repeated on candidates.event_id = repeated.event_id
+    inner join repeated on candidates.event_number = repeated.event_number
 
 )
 

@@ -27,7 +27,7 @@ last_touches as {{ adx.read_twice() }}(
 ),
 
 happened as (
-    {% for time, values, condition in adx.impression_moments() %}
+    {% for time, values, condition, distance in adx.impression_moments() %}
     select
         {%- for dimension in adx.delivery_dimensions() %}
         coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
@@ -38,7 +38,10 @@ happened as (
     from {{ ref('fct_impressions') }} as impressions
     where {{ condition }}
     {%- if incremental %}
-        and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=near, after=near) }}
+        and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=around + distance, after=around + distance) }}
+    {%- if distance %}
+        and {{ adx.is_near_touched(entity, 'cast(' ~ time ~ ' as date)', before=around, after=around) }}
+    {%- endif %}
     {%- endif %}
     union all
     {%- endfor %}

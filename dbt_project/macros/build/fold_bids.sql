@@ -1,104 +1,44 @@
-{#- What one bid became, as one row: CTEs of which the last one is `folded_bids`, of three relations:
-    win and billing notices, impression events, and responses with a bid.
+{#- What one bid became, as one row: CTEs of which the last one is `folded_bids`, of three CTEs that hold the
+    days built and those around them: win and billing notices, impression events, and responses with a bid,
+    each with `bid_group` columns.
 
-    Nearly every bid has each of its events once, and its rendered event says who and where. Of such a
-    bid only numbers and times are folded, in one narrow pass over everything, and joined to the rendered
-    event; folding a dozen texts took half of a full build's time (measured 2026-11 on DuckDB). The other
-    bids are folded event by event. -#}
-{% macro fold_bids(notices, events, responses) -%}
-moments as (
+    Nearly every bid has each of its events at most once, on one day, and its rendered event says who and
+    where: such a bid is a join of its events. Folding all bids by grouping them took three times as long
+    (measured 2026-11 on DuckDB, over ten million). The others, of `int_bids_apart`, are folded event by
+    event. -#}
+{% macro fold_bids(entity, notices, events, responses) -%}
+{%- set group = adx.bid_group() -%}
+{%- set number = adx.bid_number() -%}
+bids_apart as (
 
-    select
-        {{ adx.bid_key_columns('notices') }},
-        notices.notice_type as kind,
-        notices.event_time,
-        notices.price_cpm_micros,
-        notices.currency,
-        {{ adx.as_text('null') }} as deal_id,
-        0 as is_named,
-        cast(null as boolean) as is_givt,
-        {{ adx.as_text('null') }} as givt_reason,
-        notices.is_late,
-        notices.load_id
-    from {{ notices }} as notices
-    union all
-    select
-        {{ adx.bid_key_columns('events') }},
-        events.event_type as kind,
-        events.event_time,
-        cast(null as bigint) as price_cpm_micros,
-        {{ adx.as_text('null') }} as currency,
-        {{ adx.as_text('null') }} as deal_id,
-        case
-            when events.advertiser_id is not null
-                and events.campaign_id is not null
-                and events.creative_id is not null
-                then 1
-            else 0
-        end as is_named,
-        events.is_givt,
-        events.givt_reason,
-        events.is_late,
-        events.load_id
-    from {{ events }} as events
-    union all
-    select
-        {{ adx.bid_key_columns('responses') }},
-        {{ adx.as_text("'response'") }} as kind,
-        responses.event_time,
-        responses.price_cpm_micros,
-        responses.currency,
-        responses.deal_id,
-        0 as is_named,
-        cast(null as boolean) as is_givt,
-        {{ adx.as_text('null') }} as givt_reason,
-        cast(null as boolean) as is_late,
-        responses.load_id
-    from {{ responses }} as responses
+    select {{ adx.with_bid_group('apart') }}
+    from {{ ref('int_bids_apart') }} as apart
+    where {{ adx.all_of([adx.is_built(entity, 'apart.event_date')]) }}
 
 ),
 
-counted_bids as (
+other_keys as (
 
-    select
-        {{ adx.bid_key_columns('moments') }},
-        {%- for kind, time in [('response', 'bid_at'), ('win', 'won_at'), ('billing', 'billed_at')] %}
-        {%- set is_kind = "moments.kind = '" ~ kind ~ "'" %}
-        {%- set prefix = 'bid' if kind == 'response' else kind %}
-        {{ adx.value_where('moments.event_time', is_kind) }} as {{ time }},
-        {{ adx.value_where('moments.price_cpm_micros', is_kind) }} as {{ prefix }}_price_cpm_micros,
-        {{ adx.value_where('moments.currency', is_kind) }} as {{ prefix }}_currency,
-        count(case when {{ is_kind }} then 1 end) as {{ kind }}s,
-        {%- endfor %}
-        {%- for kind in ['rendered', 'measurable', 'viewable'] %}
-        min(case when moments.kind = '{{ kind }}' then moments.event_time end) as {{ kind }}_at,
-        {%- endfor %}
-        count(case when moments.kind = 'rendered' then 1 end) as rendered_events,
-        count(case when moments.kind = 'rendered' and moments.is_named = 1 then 1 end) as named_events,
-        max(moments.deal_id) as deal_id,
-        {{ adx.any_true('moments.is_givt') }} as is_givt,
-        min(case when moments.is_givt then moments.givt_reason end) as givt_reason,
-        {{ adx.any_true('moments.is_late') }} as is_late,
-        {{ adx.value_where('moments.load_id', "moments.kind in ('win', 'billing')") }} as notice_load_id,
-        max(moments.load_id) as load_id
-    from moments
-    group by {{ adx.bid_key_columns('moments') }}
+    select distinct {{ adx.bid_key_columns('apart') }}
+    from bids_apart as apart
 
 ),
+{%- for relation, name, kind in [
+    ('notices', 'win', "notices.notice_type = 'win'"),
+    ('notices', 'billing', "notices.notice_type = 'billing'"),
+    ('events', 'measurable', "events.event_type = 'measurable'"),
+    ('events', 'viewable', "events.event_type = 'viewable'"),
+    ('responses', 'response', none),
+] %}
 
-judged_bids as (
+plain_{{ name }} as (
 
-    select
-        counted.*,
-        case
-            when counted.rendered_events = 1 and counted.named_events = 1
-                and counted.wins <= 1 and counted.billings <= 1 and counted.responses <= 1
-                then 1
-            else 0
-        end as is_plain
-    from counted_bids as counted
+    select {{ relation }}.*
+    from {{ {'notices': notices, 'events': events, 'responses': responses}[relation] }} as {{ relation }}
+    where {{ adx.all_of([kind, adx.is_built(entity, relation ~ '.event_date')]) }}
 
 ),
+{%- endfor %}
 
 plain_bids as (
 
@@ -109,7 +49,7 @@ plain_bids as (
         events.advertiser_id,
         events.campaign_id,
         events.creative_id,
-        bids.deal_id,
+        response.deal_id,
         events.publisher_id,
         events.site_domain,
         events.app_bundle,
@@ -118,39 +58,50 @@ plain_bids as (
         events.device_type,
         events.user_id,
         coalesce(events.has_consent, false) as has_consent,
-        bids.is_givt,
-        bids.givt_reason,
-        bids.bid_at,
-        bids.won_at,
-        bids.billed_at,
-        bids.rendered_at,
-        bids.measurable_at,
-        bids.viewable_at,
-        bids.bid_price_cpm_micros,
-        bids.bid_currency,
-        bids.win_price_cpm_micros,
-        bids.win_currency,
-        bids.billing_price_cpm_micros,
-        bids.billing_currency,
-        bids.responses = 1 as has_response,
-        bids.is_late,
-        bids.notice_load_id,
-        bids.load_id
+        coalesce(events.is_givt, false)
+            or coalesce(measurable.is_givt, false)
+            or coalesce(viewable.is_givt, false) as is_givt,
+        least(
+            case when events.is_givt then events.givt_reason end,
+            case when measurable.is_givt then measurable.givt_reason end,
+            case when viewable.is_givt then viewable.givt_reason end
+        ) as givt_reason,
+        response.event_time as bid_at,
+        win.event_time as won_at,
+        billing.event_time as billed_at,
+        events.event_time as rendered_at,
+        measurable.event_time as measurable_at,
+        viewable.event_time as viewable_at,
+        response.price_cpm_micros as bid_price_cpm_micros,
+        response.currency as bid_currency,
+        win.price_cpm_micros as win_price_cpm_micros,
+        win.currency as win_currency,
+        billing.price_cpm_micros as billing_price_cpm_micros,
+        billing.currency as billing_currency,
+        response.event_id is not null as has_response,
+        coalesce(events.is_late, false)
+            or coalesce(win.is_late, false)
+            or coalesce(billing.is_late, false)
+            or coalesce(measurable.is_late, false)
+            or coalesce(viewable.is_late, false) as is_late,
+        nullif(greatest(coalesce(win.load_id, -1), coalesce(billing.load_id, -1)), -1) as notice_load_id,
+        greatest(
+            events.load_id,
+            {%- for name in ['win', 'billing', 'measurable', 'viewable', 'response'] %}
+            coalesce({{ name }}.load_id, -1){% if not loop.last %},{% endif %}
+            {%- endfor %}
+        ) as load_id
     from {{ events }} as events
-    inner join judged_bids as bids on {{ adx.same_bid('events', 'bids') }}
-    where events.event_type = 'rendered'
-        and bids.is_plain = 1
-
-),
-
-other_bids as (
-
-    select {{ adx.bid_key_columns('bids') }}
-    from judged_bids as bids
-    where bids.is_plain = 0
-        and coalesce(
-            bids.won_at, bids.billed_at, bids.rendered_at, bids.measurable_at, bids.viewable_at
-        ) is not null
+    {%- for name in ['win', 'billing', 'measurable', 'viewable', 'response'] %}
+    left join plain_{{ name }} as {{ name }}
+        on {{ adx.same_columns('events', name, group) }}
+    {%- endfor %}
+    where {{ adx.all_of(["events.event_type = 'rendered'", adx.is_built(entity, 'events.event_date')]) }}
+        and not exists (
+            select 1
+            from bids_apart as apart
+            where {{ adx.same_columns('apart', 'events', number) }}
+        )
 
 ),
 
@@ -165,7 +116,8 @@ other_notices as (
             order by notices.event_time, notices.kafka_timestamp, notices.event_id
         ) as notice_rank
     from {{ notices }} as notices
-    inner join other_bids on {{ adx.same_bid('notices', 'other_bids') }}
+    inner join other_keys on {{ adx.same_bid('notices', 'other_keys') }}
+    where notices.request_id in (select keys.request_id from other_keys as keys)
 
 ),
 
@@ -207,7 +159,8 @@ other_events as (
                 events.event_time, events.kafka_timestamp, events.event_id
         ) as event_rank
     from {{ events }} as events
-    inner join other_bids on {{ adx.same_bid('events', 'other_bids') }}
+    inner join other_keys on {{ adx.same_bid('events', 'other_keys') }}
+    where events.request_id in (select keys.request_id from other_keys as keys)
 
 ),
 
@@ -244,7 +197,8 @@ other_responses as (
             order by responses.event_time, responses.kafka_timestamp, responses.event_id
         ) as response_rank
     from {{ responses }} as responses
-    inner join other_bids on {{ adx.same_bid('responses', 'other_bids') }}
+    inner join other_keys on {{ adx.same_bid('responses', 'other_keys') }}
+    where responses.request_id in (select keys.request_id from other_keys as keys)
 
 ),
 
@@ -286,12 +240,14 @@ folded_others as (
         greatest(
             coalesce(events.load_id, -1), coalesce(notices.load_id, -1), coalesce(responses.load_id, -1)
         ) as load_id
-    from other_bids as bids
+    from other_keys as bids
     left join folded_events as events on {{ adx.same_bid('bids', 'events') }}
     left join folded_notices as notices on {{ adx.same_bid('bids', 'notices') }}
     left join other_responses as responses
         on {{ adx.same_bid('bids', 'responses') }}
         and responses.response_rank = 1
+    where events.impression_id is not null
+        or notices.load_id is not null
 
 ),
 

@@ -13,9 +13,13 @@
       drop {{ existing.type }} {{ existing }}
     {%- endcall -%}
   {%- endif -%}
-  {%- call statement('main', language=language) -%}
-    {{- create_table_as(False, target_relation, compiled_code, language) }}
-  {%- endcall -%}
+  {%- if adx.sliced_by(model['name']) -%}
+    {{ adx.create_by_slices(target_relation, compiled_code) }}
+  {%- else -%}
+    {%- call statement('main', language=language) -%}
+      {{- create_table_as(False, target_relation, compiled_code, language) }}
+    {%- endcall -%}
+  {%- endif -%}
   {%- do create_indexes(target_relation) -%}
   {{ run_hooks(post_hooks, inside_transaction=True) }}
   {%- do persist_docs(target_relation, model) -%}

@@ -26,6 +26,11 @@
   )
 {%- endmacro %}
 
+{#- The same as a condition that an incremental build has and a full one has not. -#}
+{% macro is_touched_if_incremental(entity, date) -%}
+  {%- if adx.builds_touched_days() %}{{ adx.is_touched(entity, date) }}{% endif -%}
+{%- endmacro %}
+
 {#- Is `date` at most `before` days before or `after` days after a touched day of `entity`? -#}
 {% macro is_near_touched(entity, date, before=none, after=none) -%}
   {%- set before = var('adx_lookback_days') if before is none else before -%}
@@ -67,7 +72,10 @@
 {% macro touched_days_config(entity, date_column) -%}
   {#- Named here for dbt's graph: at parse time only the full branch of a model is rendered. Not
       later, so that a unit test need not give a table that the full branch does not read. -#}
-  {%- if not execute %}{% do ref('int_touched_days') %}{% endif -%}
+  {%- if not execute %}
+    {%- do ref('int_touched_days') -%}
+    {%- for relation in adx.sliced_by(model.name) %}{% do ref(relation) %}{% endfor -%}
+  {%- endif -%}
   {{ config(
       materialized='incremental',
       incremental_strategy={'spark': 'insert_overwrite', 'duckdb': 'touched_days'}.get(target.type, 'delete+insert'),

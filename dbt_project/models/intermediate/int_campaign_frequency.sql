@@ -25,6 +25,7 @@ with shown as (
             'campaign_local', 'impressions.impression_date',
             before=var('adx_lookback_days') + 1, after=var('adx_lookback_days') + 1
         ) }}
+        and {{ adx.is_near_touched('campaign_local', 'cast(impressions.rendered_at as date)', before=1, after=1) }}
     {%- endif %}
 
 ),

@@ -2,7 +2,7 @@
 
 -- The two campaign aggregates sum these rows, by UTC hour and by local day. source_date is the
 -- partition column of the fact that a row comes from, to prune by.
-{%- for time, values, condition in adx.impression_moments() %}
+{%- for time, values, condition, _ in adx.impression_moments() %}
 select
     impressions.campaign_id,
     impressions.advertiser_id,

@@ -20,6 +20,7 @@ with localised as (
         'campaign_local', 'measures.source_date',
         before=var('adx_lookback_days') + 1, after=var('adx_lookback_days') + 1
     ) }}
+        and {{ adx.is_near_touched('campaign_local', 'cast(measures.happened_at as date)', before=1, after=1) }}
     {%- endif %}
 
 ),

@@ -1,24 +1,6 @@
 {{ adx.touched_days_config('impression', 'impression_date') }}
 
-{%- set incremental = adx.builds_touched_days() %}
-
 with
-
-{%- if incremental %}
-
--- Bids with an event on a touched day; the rest of their events may lie days away.
-touched_bids as (
-
-    select {{ adx.bid_key_columns('notices') }}
-    from {{ ref('int_bid_notices_deduped') }} as notices
-    where {{ adx.is_touched('impression', 'notices.event_date') }}
-    union
-    select {{ adx.bid_key_columns('events') }}
-    from {{ ref('int_ad_impressions_deduped') }} as events
-    where {{ adx.is_touched('impression', 'events.event_date') }}
-
-),
-{%- endif %}
 
 {%- for name, table, condition in [
     ('notices', 'bid_notices', "notices.notice_type in ('win', 'billing')"),
@@ -28,22 +10,14 @@ touched_bids as (
 
 {{ name }} as {{ adx.read_twice() }}(
 
-    select {{ name }}.*
+    select {{ adx.with_bid_group(name) }}
     from {{ ref('int_' ~ table ~ '_deduped') }} as {{ name }}
-    {%- if incremental %}
-    inner join touched_bids on {{ adx.same_bid(name, 'touched_bids') }}
-    where {{ adx.is_near_touched('impression', name ~ '.event_date') }}
-    {%- if condition %}
-        and {{ condition }}
-    {%- endif %}
-    {%- elif condition %}
-    where {{ condition }}
-    {%- endif %}
+    where {{ adx.all_of([condition, adx.is_near_built('impression', name ~ '.event_date')]) }}
 
 ),
 {%- endfor %}
 
-{{ adx.fold_bids('notices', 'events', 'responses') }},
+{{ adx.fold_bids('impression', 'notices', 'events', 'responses') }},
 
 impressions as (
 
@@ -56,9 +30,7 @@ impressions as (
         end as charged_currency,
         coalesce(bids.billing_price_cpm_micros, bids.win_price_cpm_micros) as charged_price_cpm_micros
     from folded_bids as bids
-    {%- if incremental %}
-    where {{ adx.is_touched('impression', 'bids.impression_date') }}
-    {%- endif %}
+    where {{ adx.all_of([adx.is_built('impression', 'bids.impression_date')]) }}
 
 ),
 
