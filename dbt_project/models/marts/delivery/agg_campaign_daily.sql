@@ -1,45 +1,22 @@
 {{ adx.touched_days_config('campaign_local', 'local_date') }}
 
-with localised as (
+with daily as (
 
     select
-        measures.*,
-        advertisers.currency,
-        -- An advertiser or a zone that the reference data does not know is cut in UTC.
-        coalesce(advertisers.time_zone, 'UTC') as time_zone,
-        cast({{ adx.add_time('measures.happened_at', 'coalesce(offsets.offset_minutes, 0)', 'minute') }} as date) as local_date
-    from {{ ref('int_campaign_measures') }} as measures
+        days.local_date,
+        days.campaign_id,
+        days.advertiser_id,
+        max(days.time_zone) as time_zone,
+        max(advertisers.currency) as currency,
+        {{- adx.summed_campaign_measures('days') }},
+        max(days.load_id) as load_id
+    from {{ ref('agg_delivery_daily') }} as days
     left join {{ ref('stg_advertisers') }} as advertisers
-        on measures.advertiser_id = advertisers.advertiser_id
-    left join {{ ref('stg_time_zone_offsets') }} as offsets
-        on advertisers.time_zone = offsets.time_zone
-        and measures.happened_at >= offsets.utc_from
-        and measures.happened_at < offsets.utc_to
+        on days.advertiser_id = advertisers.advertiser_id
     {%- if adx.builds_touched_days() %}
-    where {{ adx.is_near_touched(
-        'campaign_local', 'measures.source_date',
-        before=var('adx_lookback_days') + 1, after=var('adx_lookback_days') + 1
-    ) }}
-        and {{ adx.is_near_touched('campaign_local', 'cast(measures.happened_at as date)', before=1, after=1) }}
+    where {{ adx.is_touched('campaign_local', 'days.local_date') }}
     {%- endif %}
-
-),
-
-daily as (
-
-    select
-        localised.local_date,
-        localised.campaign_id,
-        localised.advertiser_id,
-        max(localised.time_zone) as time_zone,
-        max(localised.currency) as currency,
-        {{- adx.summed_campaign_measures('localised') }},
-        max(localised.load_id) as load_id
-    from localised
-    {%- if adx.builds_touched_days() %}
-    where {{ adx.is_touched('campaign_local', 'localised.local_date') }}
-    {%- endif %}
-    group by localised.local_date, localised.campaign_id, localised.advertiser_id
+    group by days.local_date, days.campaign_id, days.advertiser_id
 
 )
 
