@@ -13,10 +13,37 @@
 {% macro delivery_measures(entity, around=0) -%}
 {%- set incremental = adx.builds_touched_days() %}
 {%- set lookback = var('adx_lookback_days') %}
-{%- set near = lookback + around %}
-last_touches as {{ adx.read_twice() }}(
+-- What has its impression looked up, all of it at once: each time the keys of a month are read. seen_date is
+-- that of the touch, which lies as far back as an advertiser's window reaches.
+actions as {{ adx.read_twice() }}(
 
-    select attribution.*
+    select
+        clicks.campaign_id,
+        clicks.advertiser_id,
+        clicks.impression_key,
+        clicks.click_date as seen_date,
+        clicks.device_type,
+        clicks.clicked_at as happened_at,
+        {{- adx.campaign_measures({'gross_clicks': '1', 'net_clicks': adx.one_if('not clicks.is_givt')}) }},
+        clicks.load_id
+    from {{ ref('fct_clicks') }} as clicks
+    {%- if incremental %}
+    where {{ adx.is_near_touched(entity, 'clicks.click_date', before=around, after=around) }}
+    {%- endif %}
+    union all
+    select
+        attribution.campaign_id,
+        attribution.advertiser_id,
+        attribution.impression_key,
+        cast(attribution.touched_at as date) as seen_date,
+        {{ adx.as_text('null') }} as device_type,
+        attribution.converted_at as happened_at,
+        {{- adx.campaign_measures({
+            'conversions': '1',
+            'post_click_conversions': adx.one_if("attribution.touch_type = 'click'"),
+            'revenue_micros': 'coalesce(attribution.credited_revenue_micros, 0)',
+        }) }},
+        attribution.load_id
     from {{ ref('fct_attribution') }} as attribution
     where attribution.model = 'last_touch'
     {%- if incremental %}
@@ -45,48 +72,26 @@ happened as (
     union all
     {%- endfor %}
     select
-        clicks.campaign_id,
-        clicks.advertiser_id,
+        actions.campaign_id,
+        actions.advertiser_id,
         {%- for dimension in adx.delivery_dimensions() if dimension not in ['campaign_id', 'advertiser_id', 'device_type'] %}
         coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
         {%- endfor %}
-        coalesce(impressions.device_type, clicks.device_type, 'unknown') as device_type,
-        clicks.clicked_at as happened_at,
-        {{- adx.campaign_measures({'gross_clicks': '1', 'net_clicks': adx.one_if('not clicks.is_givt')}) }},
-        greatest(clicks.load_id, coalesce(impressions.load_id, -1)) as load_id
-    from {{ ref('fct_clicks') }} as clicks
-    left join {{ ref('fct_impressions') }} as impressions
-        on clicks.impression_key = impressions.impression_key
-        and impressions.impression_date between {{ adx.add_days('clicks.click_date', -lookback) }}
-            and {{ adx.add_days('clicks.click_date', lookback) }}
-        {%- if incremental %}
-        and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=near, after=near) }}
-    where {{ adx.is_near_touched(entity, 'clicks.click_date', before=around, after=around) }}
-        {%- endif %}
-    union all
-    select
-        attribution.campaign_id,
-        attribution.advertiser_id,
-        {%- for dimension in adx.delivery_dimensions() if dimension not in ['campaign_id', 'advertiser_id'] %}
-        coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
+        coalesce(impressions.device_type, actions.device_type, 'unknown') as device_type,
+        actions.happened_at,
+        {%- for measure in adx.campaign_measure_names() %}
+        actions.{{ measure }},
         {%- endfor %}
-        attribution.converted_at as happened_at,
-        {{- adx.campaign_measures({
-            'conversions': '1',
-            'post_click_conversions': adx.one_if("attribution.touch_type = 'click'"),
-            'revenue_micros': 'coalesce(attribution.credited_revenue_micros, 0)',
-        }) }},
-        greatest(attribution.load_id, coalesce(impressions.load_id, -1)) as load_id
-    from last_touches as attribution
+        greatest(actions.load_id, coalesce(impressions.load_id, -1)) as load_id
+    from actions
     left join {{ ref('fct_impressions') }} as impressions
-        on attribution.impression_key = impressions.impression_key
-        and impressions.impression_date between {{ adx.add_days('cast(attribution.touched_at as date)', -lookback) }}
-            and {{ adx.add_days('cast(attribution.touched_at as date)', lookback) }}
+        on actions.impression_key = impressions.impression_key
+        and impressions.impression_date between {{ adx.add_days('actions.seen_date', -lookback) }}
+            and {{ adx.add_days('actions.seen_date', lookback) }}
         {%- if incremental %}
-        -- The touch lies as far back as an advertiser's window reaches.
         and impressions.impression_date in (
-            select {{ adx.add_days('cast(touches.touched_at as date)', 'shift.days') }}
-            from last_touches as touches
+            select {{ adx.add_days('days.seen_date', 'shift.days') }}
+            from (select distinct actions.seen_date from actions) as days
             cross join ({{ adx.numbers(-lookback, lookback) }}) as shift
         )
         {%- endif %}
