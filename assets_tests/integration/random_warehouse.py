@@ -57,6 +57,14 @@ ADVERTISERS = [
 Row = dict[str, Any]
 
 
+# Kinds of events of a bid: as likely as they stand here, and of a quiet bid in this order.
+_KINDS = {
+    "ad_impressions": ("rendered", "rendered", "measurable", "viewable"),
+    "bid_notices": ("win", "billing", "loss"),
+    "bid_responses": ("response",),
+}
+
+
 class Slot(NamedTuple):
     """One offset of one partition."""
 
@@ -66,13 +74,19 @@ class Slot(NamedTuple):
 
 
 class Market:
-    """Makes rows from small pools of ids, so that everything collides with everything."""
+    """Makes rows from small pools of ids, so that everything collides with everything.
+
+    But for quiet bids, of which each event is made once and soon: the marts join those and fold the
+    others. Copies and restatements make the one kind of the other.
+    """
 
     def __init__(self, seed: int, *, days: int = 12) -> None:
         self.random = random.Random(seed)
         self.days = days
         self.serial = 0
         self.bids = [self._bid(number) for number in range(40)]
+        self.quiet = [self._bid(number) for number in range(40, 80)]
+        self.made: set[tuple[str, str]] = set()
 
     def _bid(self, number: int) -> Row:
         return {
@@ -96,12 +110,15 @@ class Market:
         delay = timedelta(
             minutes=pick.choice([0, 1, 30, 90, 600, 3 * 24 * 60]), microseconds=pick.randrange(3)
         )
+        kind = pick.choice(_KINDS.get(table.name, ("only",)))
+        if table.name in _KINDS and pick.random() < 0.5:
+            bid, kind, delay = self._quiet_event(table) or (bid, kind, delay)
         row = {
             **bid,
             "event_id": f"{table.name}-{self.serial}",
             "event_time": bid["born_at"] + delay,
-            "event_type": pick.choice(["rendered", "rendered", "measurable", "viewable"]),
-            "notice_type": pick.choice(["win", "billing", "loss"]),
+            "event_type": kind,
+            "notice_type": kind,
             "price_cpm_micros": pick.choice([None, 1_000_500, 2_500_000, 333_333]),
             "currency": pick.choice(["EUR", "USD", "JPY"]),
             "value_micros": pick.choice([None, 0, 12_340_000, 999_999_999]),
@@ -127,6 +144,14 @@ class Market:
             minutes = pick.randrange((self.days + 2) * 24 * 60)
             row |= {"event_time": START + timedelta(minutes=minutes)}
         return row
+
+    def _quiet_event(self, table: Table) -> tuple[Row, str, timedelta] | None:
+        bid = self.random.choice(self.quiet)
+        for kind in dict.fromkeys(_KINDS[table.name]):
+            if (bid["bid_id"], kind) not in self.made:
+                self.made.add((bid["bid_id"], kind))
+                return bid, kind, timedelta(seconds=self.random.randrange(90))
+        return None
 
     def copy_of(self, row: Row) -> Row:
         """The same event again: a duplicate, or a conflict that may lie on another day."""

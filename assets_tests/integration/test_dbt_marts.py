@@ -81,6 +81,10 @@ def test_incremental_builds_equal_a_full_refresh(
     dbt.test()
     dbt.run(*models, "--full-refresh")
     full = tables_of(warehouse)
+    apart = {row[:4] for row in full["intermediate.int_bids_apart"]}
+    joined = {row[1:5] for row in full["marts.fct_impressions"]} - apart
+    assert apart, "no bid is folded"
+    assert joined, "no bid is joined"
     _assert_the_same_by_slices(dbt, warehouse, full)
 
     assert {name for name, rows in full.items() if rows} >= {

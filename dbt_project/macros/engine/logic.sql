@@ -27,10 +27,10 @@
   {%- for column in columns %}{{ left }}.{{ column }} = {{ right }}.{{ column }}{% if not loop.last %} and {% endif %}{% endfor -%}
 {%- endmacro %}
 
-{#- The columns that hold the same four ids in less: on DuckDB two numbers of 64 bits, of which the second
-    is made of the texts in another way, so that two bids agree in both as rarely as in a digest of 128.
-    Grouped and joined by texts, ten million bids took twice as long (measured 2026-11). They are good for
-    one statement only: another version of DuckDB may make other numbers. -#}
+{#- The columns that tell bids apart and are narrower than four texts: on DuckDB two numbers of 64 bits, of
+    which the second is made of the texts in another way, so that two bids agree in both about as rarely as
+    in a digest of 128. They are good for one statement only: another version of DuckDB may make other
+    numbers (docs/decisions/0020-joined-bids.md). -#}
 {% macro bid_group() -%}{{ return(adapter.dispatch('bid_group', 'adx')()) }}{%- endmacro %}
 {% macro default__bid_group() -%}{{ return(adx.bid_key()) }}{%- endmacro %}
 {% macro duckdb__bid_group() -%}{{ return(['bid_number', 'bid_check']) }}{%- endmacro %}

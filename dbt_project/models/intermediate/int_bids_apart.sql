@@ -9,7 +9,10 @@
     'bid_responses': 'moments.bid_id is not null',
 } %}
 {#- Named here for dbt's graph: only an incremental build reads them. -#}
-{%- if not execute %}{% for table in tables %}{% do ref('stg_' ~ table) %}{% endfor %}{% endif %}
+{%- if not execute %}
+    {%- do ref('int_changed_loads') -%}
+    {%- for table in tables %}{% do ref('stg_' ~ table) %}{% do ref('int_' ~ table ~ '_copies') %}{% endfor -%}
+{%- endif %}
 {#- Powers of two: the sum of a bid's kinds is their union as long as none comes twice. A rendered event that
     does not name what was shown is a kind of its own. -#}
 {%- set kinds = {
@@ -89,11 +92,23 @@ bids_apart as (
         from {{ ref('stg_' ~ table) }} as moments
         inner join touched_requests
             on moments.request_id = touched_requests.request_id
+        cross join {{ ref('int_changed_loads') }} as loads
         where {{ adx.all_of([
             condition,
             adx.is_near_touched('impression', 'moments.event_date'),
             'not (' ~ adx.is_touched('impression', 'moments.event_date') ~ ')',
         ]) }}
+            and moments.load_id <= loads.to_load_id
+            -- As int_{{ table }}_deduped would have it, which joins the copies to every row of those days.
+            and not exists (
+                select 1
+                from {{ ref('int_' ~ table ~ '_copies') }} as copies
+                where copies.event_id = moments.event_id
+                    and copies.event_date = moments.event_date
+                    and copies.topic_id = moments.topic_id
+                    and copies.partition_id = moments.partition_id
+                    and copies.kafka_offset = moments.kafka_offset
+            )
     ) as moments
     inner join counted_bids as bids
         on {{ adx.same_columns('moments', 'bids', number) }}
@@ -102,7 +117,8 @@ bids_apart as (
 
 )
 
-{%- for table, condition in tables.items() %}
+-- An impression has the date of a notice or an event, never that of a response alone.
+{%- for table, condition in tables.items() if table != 'bid_responses' %}
 {%- if not loop.first %}
 union
 {%- endif %}
