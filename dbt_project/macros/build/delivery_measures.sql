@@ -82,7 +82,7 @@ happened as (
         {%- for measure in adx.campaign_measure_names() %}
         actions.{{ measure }},
         {%- endfor %}
-        greatest(actions.load_id, coalesce(impressions.load_id, -1)) as load_id
+        actions.load_id
     from actions
     left join {{ ref('fct_impressions') }} as impressions
         on actions.impression_key = impressions.impression_key
