@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import duckdb
 import pytest
 
 from adx_platform.orchestration.dbt_project import DBT_COMMAND
+from assets_tests.unit.dbt_project.tiny_project import make_project
 
-_MACROS = Path(__file__).parents[3] / "dbt_project/macros/build"
 _MODEL = """
 {{ config(
     materialized='incremental', incremental_strategy='touched_days',
@@ -38,17 +37,7 @@ select {{ env_var('ROWS') | length }} as length
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of one model that replaces the days 2 and 3."""
-    for folder in ("models", "macros"):
-        (tmp_path / folder).mkdir()
-    for macro in ("incremental.sql", "table.sql", "slices.sql"):
-        shutil.copy(_MACROS / macro, tmp_path / "macros")
-    (tmp_path / "models" / "one.sql").write_text(_MODEL, encoding="utf-8")
-    (tmp_path / "models" / "one.yml").write_text(_COLUMNS, encoding="utf-8")
-    (tmp_path / "dbt_project.yml").write_text("name: adx\nprofile: adx\n", encoding="utf-8")
-    (tmp_path / "profiles.yml").write_text(
-        "adx: {target: it, outputs: {it: {type: duckdb, path: tiny.duckdb}}}", encoding="utf-8"
-    )
-    return tmp_path
+    return make_project(tmp_path, {"one.sql": _MODEL, "one.yml": _COLUMNS})
 
 
 def test_days_are_replaced_in_place_or_nothing_is(project: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -13,8 +12,8 @@ import duckdb
 import pytest
 
 from adx_platform.orchestration.dbt_project import DBT_COMMAND
+from assets_tests.unit.dbt_project.tiny_project import make_project
 
-_MACROS = Path(__file__).parents[3] / "dbt_project/macros/build"
 _DAYS = {date(2026, 3, 1): 2, date(2026, 3, 2): 1, date(2026, 3, 4): 5, date(2026, 3, 5): 1}
 _FIRST, _LAST = date.min, date.max
 # What it says of itself is the slice of the statement that made the row.
@@ -43,29 +42,18 @@ from {{ ref('fct_impressions') }}
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose `fct_impressions` reads three tables, of which one has no row."""
-    for folder in ("models", "macros"):
-        (tmp_path / folder).mkdir()
-    for macro in ("table.sql", "slices.sql"):
-        shutil.copy(_MACROS / macro, tmp_path / "macros")
     rows = [(day, number) for day, count in _DAYS.items() for number in range(count)]
     of_tables = {
         "stg_bid_notices": rows[::2], "stg_ad_impressions": rows[1::2], "stg_bid_responses": [],
     }  # fmt: skip
-    models = {"fct_impressions": _SLICED, "afterwards": _AFTERWARDS}
+    models = {"fct_impressions.sql": _SLICED, "afterwards.sql": _AFTERWARDS}
     for name, rows_of_table in of_tables.items():
         values = "".join(f", (date '{day}', {number})" for day, number in rows_of_table)
-        models[name] = (
+        models[f"{name}.sql"] = (
             f"select * from (values (cast(null as date), 0){values}) as rows(event_date, number) "
             "where event_date is not null"
         )
-    for name, sql in models.items():
-        (tmp_path / "models" / f"{name}.sql").write_text(sql, encoding="utf-8")
-    (tmp_path / "dbt_project.yml").write_text("name: adx\nprofile: adx\n", encoding="utf-8")
-    (tmp_path / "profiles.yml").write_text(
-        "adx: {target: it, outputs: {it: {type: duckdb, path: tiny.duckdb, threads: 1}}}",
-        encoding="utf-8",
-    )
-    return tmp_path
+    return make_project(tmp_path, models, threads=1)
 
 
 @pytest.mark.parametrize(

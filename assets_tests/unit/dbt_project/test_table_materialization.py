@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import duckdb
 import pytest
 
 from adx_platform.orchestration.dbt_project import DBT_COMMAND
+from assets_tests.unit.dbt_project.tiny_project import make_project
 
-_MACROS = Path(__file__).parents[3] / "dbt_project/macros/build"
 _MODEL = """
 {{ config(
     materialized='table', contract={'enforced': true},
@@ -37,17 +36,7 @@ def model(dbt, session):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of one table with a contract."""
-    for folder in ("models", "macros"):
-        (tmp_path / folder).mkdir()
-    for macro in ("table.sql", "slices.sql"):
-        shutil.copy(_MACROS / macro, tmp_path / "macros")
-    (tmp_path / "models" / "one.sql").write_text(_MODEL, encoding="utf-8")
-    (tmp_path / "models" / "one.yml").write_text(_COLUMNS, encoding="utf-8")
-    (tmp_path / "dbt_project.yml").write_text("name: adx\nprofile: tiny\n", encoding="utf-8")
-    (tmp_path / "profiles.yml").write_text(
-        "tiny: {target: it, outputs: {it: {type: duckdb, path: tiny.duckdb}}}", encoding="utf-8"
-    )
-    return tmp_path
+    return make_project(tmp_path, {"one.sql": _MODEL, "one.yml": _COLUMNS})
 
 
 def test_a_table_is_replaced_as_a_whole_or_not_at_all(project: Path) -> None:
