@@ -1,4 +1,5 @@
-{#- What counts for a campaign, with what the impression says about where it happened. Clicks and conversions take that from their impression; what nobody knows is 'unknown'.
+{#- What counts for a campaign, with what the impression says about where it happened. Clicks and
+    conversions take that from their impression; what nobody knows is 'unknown'.
 
     Not a view: a build must be able to prune the impressions that clicks and conversions look up. -#}
 {% macro delivery_dimensions() -%}

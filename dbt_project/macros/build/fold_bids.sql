@@ -23,19 +23,19 @@ other_keys as (
     from bids_apart as apart
 
 ),
-{%- for relation, name, kind in [
-    ('notices', 'win', "notices.notice_type = 'win'"),
-    ('notices', 'billing', "notices.notice_type = 'billing'"),
-    ('events', 'measurable', "events.event_type = 'measurable'"),
-    ('events', 'viewable', "events.event_type = 'viewable'"),
-    ('responses', 'response', none),
+{%- for name, relation, alias, condition in [
+    ('win', notices, 'notices', "notices.notice_type = 'win'"),
+    ('billing', notices, 'notices', "notices.notice_type = 'billing'"),
+    ('measurable', events, 'events', "events.event_type = 'measurable'"),
+    ('viewable', events, 'events', "events.event_type = 'viewable'"),
+    ('response', responses, 'responses', none),
 ] %}
 
 plain_{{ name }} as (
 
-    select {{ relation }}.*
-    from {{ {'notices': notices, 'events': events, 'responses': responses}[relation] }} as {{ relation }}
-    where {{ adx.all_of([kind, adx.is_built(entity, relation ~ '.event_date')]) }}
+    select {{ alias }}.*
+    from {{ relation }} as {{ alias }}
+    where {{ adx.all_of([condition, adx.is_built(entity, alias ~ '.event_date')]) }}
 
 ),
 {%- endfor %}

@@ -15,15 +15,17 @@
 {%- endif %}
 {#- Powers of two: the sum of a bid's kinds is their union as long as none comes twice. A rendered event that
     does not name what was shown is a kind of its own. -#}
+{%- set named_event = 32 %}
+{%- set response = 64 %}
 {%- set kinds = {
     'bid_notices': "case moments.notice_type when 'win' then 1 else 2 end",
     'ad_impressions': "case
             when moments.event_type = 'measurable' then 4
             when moments.event_type = 'viewable' then 8
             when moments.advertiser_id is null or moments.campaign_id is null or moments.creative_id is null then 16
-            else 32
+            else " ~ named_event ~ "
         end",
-    'bid_responses': '64',
+    'bid_responses': response,
 } %}
 
 with bid_moments as (
@@ -77,10 +79,10 @@ bids_apart as (
 
     select {{ adx.columns_of('bids', number) }}
     from counted_bids as bids
-    where bids.kinds <> 64
+    where bids.kinds <> {{ response }}
         and (
             bids.sum_of_kinds <> bids.kinds
-            or (bids.kinds & 32) = 0
+            or (bids.kinds & {{ named_event }}) = 0
             or bids.first_date <> bids.last_date
         )
     {%- if incremental %}
