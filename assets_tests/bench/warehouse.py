@@ -3,10 +3,10 @@
 Belongs here: building a large warehouse with dbt as a user does, in processes of their own, and the
 tables. Does not belong here: its rows (``warehouse_rows``), other engines (``warehouse_engines``).
 
-Four questions: a full build, its time and memory, of delivery and attribution and of everything; an
-hour of new data after a history, and after one of a tenth; last-touch attribution next to one bare
-ASOF join of the same rows; the same SQL on Spark. Beside the full build stands what no build could
-leave out (``warehouse_least``).
+Five questions: a full build, its time and memory, of delivery and attribution and of everything;
+an hour of new data after it; an hour after a history and after one ten times as long, at as many
+rows a day; last-touch attribution next to one bare ASOF join of the same rows; the same SQL on
+Spark. Beside the full build stands what no build could leave out (``warehouse_least``).
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ PROJECT: Final = Path(__file__).parents[2] / "dbt_project"
 _TARGET: Final = "target"
 _PARSE: Final = "partial_parse.msgpack"
 _DAYS: Final = 20
+# More than the month that attribution reaches back: until then an hour grows with the days before.
+_HISTORY_DAYS: Final = 40
 _HOURS: Final = 24
 _REPETITIONS: Final = 3
 _SLOWEST: Final = 8
@@ -174,6 +176,9 @@ def warehouse(
     everything: Annotated[
         bool, typer.Option(help="All marts as well, and not only delivery and attribution.")
     ] = True,
+    history: Annotated[
+        bool, typer.Option(help="An hour after a history, and after one ten times as long.")
+    ] = True,
     spark: Annotated[bool, typer.Option(help="The same SQL on Spark.")] = True,
     core_hour: Annotated[
         float | None, typer.Option(help="Price of an hour of one core, to say costs in money.")
@@ -193,6 +198,8 @@ def warehouse(
     builds: list[Build] = []
     engines: list[Engines] = []
     ratios: list[str] = []
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="adx-warehouse-", dir=folder) as scratch:
         empty = Place(Path(scratch) / "empty", threads)
         empty.parse()
@@ -214,6 +221,8 @@ def warehouse(
                 builds.append(whole.test(f"its data tests, {size.days} days"))
                 shutil.rmtree(whole.folder)
             shutil.rmtree(raw.folder)
+        if history:
+            ratios.append(_after_histories(Path(scratch), volumes, empty, builds))
         if requests:
             auctions = Place(Path(scratch) / "auctions", threads, parsed=empty)
             size = Volumes(requests // 100, 0, 0, requests, 1000, 1)
@@ -242,6 +251,29 @@ def _full_and_hour(
     # Whose views are the project's already, as the platform finds out.
     again = place.build("an hour after them", sum(new.values()), *selection, *WITHOUT_VIEWS)
     return [full, again]
+
+
+def _after_histories(scratch: Path, volumes: Volumes, parsed: Place, builds: list[Build]) -> str:
+    """Build an hour after a history and after a longer one of the same rows a day."""
+    short = _part(volumes, 10, _HISTORY_DAYS)
+    hours = []
+    for size in (short, replace(volumes, days=10 * _HISTORY_DAYS)):
+        place = Place(scratch / "history", parsed.threads, parsed=parsed)
+        with place.connection() as connection:
+            rows = sum(add_load(connection, size).values())
+        both = _full_and_hour(place, size, rows, "delivery and attribution", *_CORE)
+        builds += both
+        hours.append(both[1].cost)
+        shutil.rmtree(place.folder)
+    before, after = hours
+    return (
+        f"an hour after {10 * _HISTORY_DAYS} days next to one after {_HISTORY_DAYS}, "
+        f"{volumes.impressions // (10 * _HISTORY_DAYS):,} impressions a day: "
+        f"{after.wall_seconds:.1f} and {before.wall_seconds:.1f} s, ratio "
+        f"{after.wall_seconds / before.wall_seconds:.2f}; "
+        f"{after.cpu_seconds:.1f} and {before.cpu_seconds:.1f} CPU s, ratio "
+        f"{after.cpu_seconds / before.cpu_seconds:.2f}"
+    )
 
 
 def _part(volumes: Volumes, parts: int, days: int) -> Volumes:
