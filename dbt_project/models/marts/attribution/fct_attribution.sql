@@ -5,8 +5,8 @@
     and its revenue. #}
 {%- set amounts = [
     ('credit', '100000000'),
-    ('value', 'weighted.value_micros'),
-    ('revenue', 'weighted.revenue_micros'),
+    ('value', 'shares.value_micros'),
+    ('revenue', 'shares.revenue_micros'),
 ] %}
 
 with touches as (
@@ -25,36 +25,95 @@ with touches as (
 
 -- Until every touch has its share only what the shares need is carried along: sorting rows of twenty
 -- columns, most of them texts, took two thirds of this model's time (measured 2026-11 on DuckDB).
-rules as (
+ruled as {{ adx.read_twice() }}(
 
     select
         touches.conversion_event_id,
         touches.touch_position,
+        touches.last_touch_rank,
+        touches.touch_count,
+        touches.micros_to_conversion,
+        touches.newest_micros_to_conversion,
         touches.value_micros,
         touches.revenue_micros,
         models.model,
-        {{ adx.as_text('null') }} as weights_version,
-        -- Weights of one conversion mean something only next to each other. Time decay counts from
-        -- the newest touch: however old all of them are, they do not vanish together.
-        case
-            when models.model = 'last_touch' then case when touches.last_touch_rank = 1 then 1 else 0 end
-            when models.model = 'first_touch' then case when touches.touch_position = 1 then 1 else 0 end
-            when models.model = 'linear' or touches.touch_count = 1 then 1
-            when models.model = 'time_decay' then cast(round(1000000000 * power(
-                cast(0.5 as {{ adx.type_double() }}),
-                cast(touches.micros_to_conversion - touches.newest_micros_to_conversion as {{ adx.type_double() }}) / {{ half_life_micros }}
-            )) as bigint)
-            -- Position based: 40 % for the first, 40 % for the last, 20 % in equal parts between.
-            when touches.touch_count = 2 then 1
-            when touches.touch_position in (1, touches.touch_count) then 2 * (touches.touch_count - 2)
-            else 1
-        end as weight
+        models.model in ('last_touch', 'first_touch', 'linear')
+            or touches.touch_count = 1
+            or (models.model = 'position_based' and touches.touch_count = 2) as is_even
     from touches
     cross join (
         {%- for model in ['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'] %}
         select {{ adx.as_text("'" ~ model ~ "'") }} as model{% if not loop.last %} union all{% endif %}
         {%- endfor %}
     ) as models
+
+),
+
+-- Where all that share have the same weight, the remainders are equal and the newer touches get what is
+-- left. That needs no sorting: 22 CPU s instead of 26 for five million rows (measured 2026-11 on DuckDB).
+even as (
+
+    select
+        ruled.conversion_event_id,
+        ruled.touch_position,
+        ruled.value_micros,
+        ruled.revenue_micros,
+        ruled.model,
+        case when ruled.model in ('last_touch', 'first_touch') then 1 else ruled.touch_count end as sharers,
+        case
+            when ruled.model in ('last_touch', 'first_touch') then 1
+            else ruled.touch_count - ruled.touch_position + 1
+        end as newest_rank
+    from ruled
+    where ruled.is_even
+        and (ruled.model <> 'last_touch' or ruled.last_touch_rank = 1)
+        and (ruled.model <> 'first_touch' or ruled.touch_position = 1)
+
+),
+
+even_shares as (
+
+    select
+        shares.conversion_event_id,
+        shares.touch_position,
+        shares.model,
+        {{ adx.as_text('null') }} as weights_version,
+        {%- for name, amount in amounts %}
+        {{ adx.share(amount, 'shares.' ~ name ~ '_whole', 'shares.sharers * shares.' ~ name ~ '_whole', 'shares.newest_rank') }} as {{ name }}_share{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from (
+        select
+            shares.*,
+            {%- for name, amount in amounts %}
+            {{ adx.integer_quotient('abs(' ~ amount ~ ')', 'shares.sharers') }} as {{ name }}_whole{% if not loop.last %},{% endif %}
+            {%- endfor %}
+        from even as shares
+    ) as shares
+
+),
+
+uneven as (
+
+    select
+        ruled.conversion_event_id,
+        ruled.touch_position,
+        ruled.value_micros,
+        ruled.revenue_micros,
+        ruled.model,
+        {{ adx.as_text('null') }} as weights_version,
+        -- Weights of one conversion mean something only next to each other. Time decay counts from
+        -- the newest touch: however old all of them are, they do not vanish together.
+        case
+            when ruled.model = 'time_decay' then cast(round(1000000000 * power(
+                cast(0.5 as {{ adx.type_double() }}),
+                cast(ruled.micros_to_conversion - ruled.newest_micros_to_conversion as {{ adx.type_double() }}) / {{ half_life_micros }}
+            )) as bigint)
+            -- Position based: 40 % for the first, 40 % for the last, 20 % in equal parts between.
+            when ruled.touch_position in (1, ruled.touch_count) then 2 * (ruled.touch_count - 2)
+            else 1
+        end as weight
+    from ruled
+    where not ruled.is_even
 
 ),
 
@@ -108,11 +167,11 @@ weighted as (
 
     select
         {%- for column in columns %}
-        rules.{{ column }},
+        uneven.{{ column }},
         {%- endfor %}
-        rules.weight
-    from rules
-    where rules.weight > 0
+        uneven.weight
+    from uneven
+    where uneven.weight > 0
     union all
     select
         {%- for column in columns %}
@@ -138,43 +197,45 @@ totals as (
 wholes as (
 
     select
-        weighted.*,
+        shares.*,
         {%- for name, amount in amounts %}
-        {{ adx.whole_share(amount, 'weighted.weight', 'weighted.weights') }} as {{ name }}_whole{% if not loop.last %},{% endif %}
+        {{ adx.whole_share(amount, 'shares.weight', 'shares.weights') }} as {{ name }}_whole{% if not loop.last %},{% endif %}
         {%- endfor %}
-    from totals as weighted
+    from totals as shares
 
 ),
 
 ranked as (
 
     select
-        weighted.*,
+        shares.*,
         {%- for name, amount in amounts %}
-        {{ adx.as_bigint('sum(weighted.' ~ name ~ '_whole) over (partition by weighted.conversion_event_id, weighted.model)') }} as {{ name }}_wholes,
+        {{ adx.as_bigint('sum(shares.' ~ name ~ '_whole) over (partition by shares.conversion_event_id, shares.model)') }} as {{ name }}_wholes,
         -- Equal remainders: the newer touch first.
         row_number() over (
-            partition by weighted.conversion_event_id, weighted.model
+            partition by shares.conversion_event_id, shares.model
             order by
-                coalesce({{ adx.share_remainder(amount, 'weighted.weight', 'weighted.weights', 'weighted.' ~ name ~ '_whole') }}, 0) desc nulls last,
-                weighted.touch_position desc nulls last
+                coalesce({{ adx.share_remainder(amount, 'shares.weight', 'shares.weights', 'shares.' ~ name ~ '_whole') }}, 0) desc nulls last,
+                shares.touch_position desc nulls last
         ) as {{ name }}_rank{% if not loop.last %},{% endif %}
         {%- endfor %}
-    from wholes as weighted
+    from wholes as shares
 
 ),
 
 shared as (
 
+    select even_shares.* from even_shares
+    union all
     select
-        weighted.conversion_event_id,
-        weighted.touch_position,
-        weighted.model,
-        weighted.weights_version,
+        shares.conversion_event_id,
+        shares.touch_position,
+        shares.model,
+        shares.weights_version,
         {%- for name, amount in amounts %}
-        {{ adx.share(amount, 'weighted.' ~ name ~ '_whole', 'weighted.' ~ name ~ '_wholes', 'weighted.' ~ name ~ '_rank') }} as {{ name }}_share{% if not loop.last %},{% endif %}
+        {{ adx.share(amount, 'shares.' ~ name ~ '_whole', 'shares.' ~ name ~ '_wholes', 'shares.' ~ name ~ '_rank') }} as {{ name }}_share{% if not loop.last %},{% endif %}
         {%- endfor %}
-    from ranked as weighted
+    from ranked as shares
 
 )
 
