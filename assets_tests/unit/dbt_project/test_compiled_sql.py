@@ -61,7 +61,7 @@ DIVISIONS_ALLOWED = {
 }
 # Spelled out in plain SQL or known to the parser; anything else needs a dispatch macro.
 FUNCTIONS_ALLOWED: dict[str, set[str]] = {
-    "duckdb": {"epoch_us", "getvariable", "hash"},
+    "duckdb": {"bit_count", "epoch_us", "getvariable", "hash"},
     "redshift": set(),
     "spark": set(),
 }

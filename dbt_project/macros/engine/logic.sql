@@ -6,10 +6,20 @@
 {#- The value of `expression` on the one row of the group for which `condition` holds. -#}
 {% macro value_where(expression, condition) -%}max(case when {{ condition }} then {{ expression }} end){%- endmacro %}
 
+{#- How many bits of a small integer are set, of the lowest `bits`. -#}
+{% macro count_of_bits(expression, bits) -%}{{ return(adapter.dispatch('count_of_bits', 'adx')(expression, bits)) }}{%- endmacro %}
+{% macro default__count_of_bits(expression, bits) -%}
+  ({% for bit in range(bits) %}case when ({{ expression }} & {{ 2 ** bit }}) <> 0 then 1 else 0 end{% if not loop.last %} + {% endif %}{% endfor %})
+{%- endmacro %}
+{% macro duckdb__count_of_bits(expression, bits) -%}bit_count({{ expression }}){%- endmacro %}
+
 {#- One text key of several columns. The unit separator keeps ('a','bc') apart from ('ab','c'). -#}
-{% macro surrogate_key(columns) -%}
+{% macro surrogate_key(columns) -%}{{ return(adapter.dispatch('surrogate_key', 'adx')(columns)) }}{%- endmacro %}
+{% macro default__surrogate_key(columns) -%}
   md5({% for column in columns %}{% if not loop.first %} || chr(31) || {% endif %}coalesce({{ column }}, ''){% endfor %})
 {%- endmacro %}
+{#- The same text, at half the time: this concat takes null for ''. -#}
+{% macro duckdb__surrogate_key(columns) -%}md5(concat({{ columns | join(', chr(31), ') }})){%- endmacro %}
 
 {#- The conditions that are given, one beneath the other; true if there is none. -#}
 {% macro all_of(conditions) -%}{{ return(conditions | select | join('\n        and ') or 'true') }}{%- endmacro %}
@@ -28,9 +38,9 @@
 {%- endmacro %}
 
 {#- The columns that tell bids apart and are narrower than four texts: on DuckDB two numbers of 64 bits, of
-    which the second is made of the texts in another way, so that two bids agree in both about as rarely as
-    in a digest of 128. They are good for one statement only: another version of DuckDB may make other
-    numbers (docs/decisions/0020-joined-bids.md). -#}
+    the four ids and of the request's alone. Two bids of different requests agree in both as rarely as in a
+    digest of 128 bits, and two of one request, which are few, as in one of 64. They are good for one
+    statement only: another version of DuckDB may make other numbers (docs/decisions/0020-joined-bids.md). -#}
 {% macro bid_group() -%}{{ return(adapter.dispatch('bid_group', 'adx')()) }}{%- endmacro %}
 {% macro default__bid_group() -%}{{ return(adx.bid_key()) }}{%- endmacro %}
 {% macro duckdb__bid_group() -%}{{ return(['bid_number', 'bid_check']) }}{%- endmacro %}
@@ -44,9 +54,7 @@
 {% macro default__bid_group_columns(alias) -%}{{ adx.bid_key_columns(alias) }}{%- endmacro %}
 {% macro duckdb__bid_group_columns(alias) -%}
   {{ adx.bid_number_columns(alias) }},
-        hash(
-            {{ alias }}.bid_id || '/' || {{ alias }}.request_id, {{ alias }}.imp_id, {{ alias }}.exchange_id
-        ) as bid_check
+        hash({{ alias }}.request_id) as bid_check
 {%- endmacro %}
 {% macro bid_number_columns(alias) -%}{{ return(adapter.dispatch('bid_number_columns', 'adx')(alias)) }}{%- endmacro %}
 {% macro default__bid_number_columns(alias) -%}{{ adx.bid_key_columns(alias) }}{%- endmacro %}

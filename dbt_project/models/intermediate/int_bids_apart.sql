@@ -13,8 +13,8 @@
     {%- do ref('int_changed_loads') -%}
     {%- for table in tables %}{% do ref('stg_' ~ table) %}{% do ref('int_' ~ table ~ '_copies') %}{% endfor -%}
 {%- endif %}
-{#- Powers of two: the sum of a bid's kinds is their union as long as none comes twice. A rendered event that
-    does not name what was shown is a kind of its own. -#}
+{#- Powers of two: a bid has as many events as kinds of them as long as none comes twice. A rendered event
+    that does not name what was shown is a kind of its own. -#}
 {%- set named_event = 32 %}
 {%- set response = 64 %}
 {%- set kinds = {
@@ -48,7 +48,7 @@ counted_bids as (
 
     select
         {{ adx.columns_of('moments', group) }},
-        sum(moments.kind) as sum_of_kinds,
+        count(*) as events,
         bit_or(moments.kind) as kinds,
         min(moments.event_date) as first_date,
         max(moments.event_date) as last_date
@@ -81,7 +81,7 @@ bids_apart as (
     from counted_bids as bids
     where bids.kinds <> {{ response }}
         and (
-            bids.sum_of_kinds <> bids.kinds
+            bids.events <> {{ adx.count_of_bits('bids.kinds', 7) }}
             or (bids.kinds & {{ named_event }}) = 0
             or bids.first_date <> bids.last_date
         )
