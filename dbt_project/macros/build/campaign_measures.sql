@@ -14,6 +14,19 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- The sums of rows of which each has 1 or 0 for a measure that is no amount. They are counted, as what a
+    group keeps of a sum is wider than what it keeps of a count: an eighth less time for eight million groups
+    of ten such measures (measured 2026-11 on DuckDB). -#}
+{% macro counted_campaign_measures(alias) -%}
+    {%- for measure in adx.campaign_measure_names() %}
+    {%- if measure.endswith('_micros') %}
+    {{ adx.sum_bigint(alias ~ '.' ~ measure) }}
+    {%- else %}
+    {{ adx.count_bigint('case when ' ~ alias ~ '.' ~ measure ~ ' = 1 then 1 end') }}
+    {%- endif %} as {{ measure }}{% if not loop.last %},{% endif %}
+    {%- endfor %}
+{%- endmacro %}
+
 {% macro summed_campaign_measures(alias) -%}
     {%- for measure in adx.campaign_measure_names() %}
     {{ adx.sum_bigint(alias ~ '.' ~ measure) }} as {{ measure }}{% if not loop.last %},{% endif %}
@@ -22,12 +35,13 @@
 
 {% macro one_if(condition) -%}case when {{ condition }} then 1 else 0 end{%- endmacro %}
 
-{#- What an impression counts, and when: rows of time, measures and condition, over `impressions`, and at
-    how many days from the impression's date.
+{#- What an impression counts, and when: two kinds of rows over `impressions`, of time, measures, condition, at
+    how many days from the impression's date, and whether there is one for each of `moments`.
 
     It is won, billed and rendered within a second or two, so nearly all of them are one row with all
     measures and not three: what sums them has a third of the rows (measured 2026-11). One minute, as
-    neither hours nor offsets of time zones change within one. -#}
+    neither hours nor offsets of time zones change within one. The others are read once, and not once for
+    each moment. -#}
 {% macro impression_moments() -%}
   {%- set first = 'coalesce(impressions.won_at, impressions.billed_at, impressions.rendered_at)' -%}
   {%- set minute = "date_trunc('minute', " ~ first ~ ")" -%}
@@ -46,17 +60,17 @@
       ('rendered_at', 'viewable_impressions', adx.one_if('not impressions.is_givt and impressions.viewable_at is not null')),
   ] -%}
   {%- set together = {} -%}
-  {%- set apart = {'won_at': {}, 'billed_at': {}, 'rendered_at': {}} -%}
+  {%- set apart = {} -%}
   {%- for time, measure, value in measures -%}
     {%- do together.update({measure: 'case when impressions.' ~ time ~ ' is not null then ' ~ value ~ ' else 0 end'}) -%}
-    {%- do apart[time].update({measure: value}) -%}
+    {%- do apart.update({measure: "case when moments.moment = '" ~ time ~ "' then " ~ value ~ ' else 0 end'}) -%}
   {%- endfor -%}
-  {%- set moments = [(first, together, at_once, 0)] -%}
-  {%- for time, values in apart.items() -%}
-    {%- do moments.append((
-        'impressions.' ~ time, values, 'impressions.' ~ time ~ ' is not null and not (' ~ at_once ~ ')',
-        0 if time == 'won_at' else var('adx_lookback_days')
-    )) -%}
-  {%- endfor -%}
-  {{ return(moments) }}
+  {%- set time_apart -%}
+    case moments.moment{% for time in adx.moments() %} when '{{ time }}' then impressions.{{ time }}{% endfor %} end
+  {%- endset -%}
+  {{ return([
+      (first, together, at_once, 0, false),
+      (time_apart, apart, 'not (' ~ at_once ~ ') and ' ~ time_apart ~ ' is not null', var('adx_lookback_days'), true),
+  ]) }}
 {%- endmacro %}
+{% macro moments() -%}{{ return(['won_at', 'billed_at', 'rendered_at']) }}{%- endmacro %}

@@ -54,7 +54,7 @@ actions as {{ adx.read_twice() }}(
 ),
 
 happened as (
-    {% for time, values, condition, distance in adx.impression_moments() %}
+    {% for time, values, condition, distance, for_each_moment in adx.impression_moments() %}
     select
         {%- for dimension in adx.delivery_dimensions() %}
         coalesce(impressions.{{ dimension }}, 'unknown') as {{ dimension }},
@@ -63,6 +63,13 @@ happened as (
         {{- adx.campaign_measures(values) }},
         impressions.load_id
     from {{ ref('fct_impressions') }} as impressions
+    {%- if for_each_moment %}
+    cross join (
+        {%- for moment in adx.moments() %}
+        select {{ adx.as_text("'" ~ moment ~ "'") }} as moment{% if not loop.last %} union all{% endif %}
+        {%- endfor %}
+    ) as moments
+    {%- endif %}
     where {{ condition }}
     {%- if incremental %}
         and {{ adx.is_near_touched(entity, 'impressions.impression_date', before=around + distance, after=around + distance) }}

@@ -8,6 +8,8 @@ with conversions as (
 
     select
         facts.*,
+        {{ adx.narrow_key(['facts.event_id']) }} as conversion_key,
+        {{ adx.narrow_key(['facts.user_id', 'facts.advertiser_id']) }} as user_key,
         advertisers.click_lookback_hours,
         advertisers.view_lookback_hours
     from {{ ref('fct_conversions') }} as facts
@@ -25,7 +27,8 @@ converting_users as (
 
     select distinct
         conversions.user_id,
-        conversions.advertiser_id
+        conversions.advertiser_id,
+        conversions.user_key
     from conversions
 
 ),
@@ -54,8 +57,7 @@ touches as (
         clicks.impression_key,
         clicks.campaign_id,
         clicks.creative_id,
-        clicks.user_id,
-        clicks.advertiser_id,
+        converting_users.user_key,
         clicks.load_id
     from {{ ref('fct_clicks') }} as clicks
     inner join converting_users
@@ -75,8 +77,7 @@ touches as (
         impressions.impression_key,
         impressions.campaign_id,
         impressions.creative_id,
-        impressions.user_id,
-        impressions.advertiser_id,
+        converting_users.user_key,
         impressions.load_id
     from {{ ref('fct_impressions') }} as impressions
     inner join converting_users
@@ -103,10 +104,9 @@ marks as (
         touches.touch_event_id,
         touches.touched_at,
         touches.impression_key,
-        touches.user_id,
-        touches.advertiser_id,
+        touches.user_key,
         1 as mark_order,
-        {{ adx.as_text('null') }} as conversion_event_id
+        {{ adx.no_narrow_key() }} as conversion_key
     from touches
     {%- for touch_type in ['click', 'view'] %}
     {#- Both edges are inside: at one microsecond the window opens first and closes last. #}
@@ -120,10 +120,9 @@ marks as (
         {{ adx.as_text('null') }} as touch_event_id,
         {{ edge }} as touched_at,
         {{ adx.as_text('null') }} as impression_key,
-        conversions.user_id,
-        conversions.advertiser_id,
+        conversions.user_key,
         {{ order }} as mark_order,
-        conversions.event_id as conversion_event_id
+        conversions.conversion_key
     from conversions
     {%- endfor %}
     {%- endfor %}
@@ -135,7 +134,7 @@ numbered as (
     select
         marks.*,
         {{ adx.as_bigint("sum(case when marks.mark_order = 1 then 1 else 0 end) over (
-            partition by marks.user_id, marks.advertiser_id, marks.touch_type
+            partition by marks.user_key, marks.touch_type
             order by marks.touched_at, marks.mark_order, marks.touch_event_id
             rows between unbounded preceding and current row
         )") }} as touch_number
@@ -146,15 +145,14 @@ numbered as (
 windows as (
 
     select
-        numbered.conversion_event_id,
-        numbered.user_id,
-        numbered.advertiser_id,
+        numbered.conversion_key,
+        numbered.user_key,
         numbered.touch_type,
         {{ adx.value_where('numbered.touch_number', 'numbered.mark_order = 0') }} as number_before,
         {{ adx.value_where('numbered.touch_number', 'numbered.mark_order = 2') }} as last_number
     from numbered
     where numbered.mark_order in (0, 2)
-    group by numbered.conversion_event_id, numbered.user_id, numbered.advertiser_id, numbered.touch_type
+    group by numbered.conversion_key, numbered.user_key, numbered.touch_type
 
 ),
 
@@ -176,15 +174,14 @@ kept as (
 paired as (
 
     select
-        kept.conversion_event_id,
+        kept.conversion_key,
         touches.touch_type,
         touches.touch_event_id,
         touches.touched_at,
         touches.impression_key
     from kept
     inner join numbered as touches
-        on kept.user_id = touches.user_id
-        and kept.advertiser_id = touches.advertiser_id
+        on kept.user_key = touches.user_key
         and kept.touch_type = touches.touch_type
         and kept.touch_number = touches.touch_number
         and touches.mark_order = 1
@@ -194,7 +191,7 @@ paired as (
 clicked as (
 
     select distinct
-        paired.conversion_event_id,
+        paired.conversion_key,
         paired.impression_key
     from paired
     where paired.touch_type = 'click'
@@ -205,21 +202,21 @@ clicked as (
 ranked as (
 
     select
-        paired.conversion_event_id,
+        paired.conversion_key,
         paired.touch_type,
         paired.touch_event_id,
         cast(row_number() over (
-            partition by paired.conversion_event_id
+            partition by paired.conversion_key
             order by
                 paired.touched_at,
                 case paired.touch_type when 'view' then 0 else 1 end,
                 paired.touch_event_id
         ) as bigint) as touch_position,
-        cast(count(*) over (partition by paired.conversion_event_id) as bigint) as touch_count,
+        cast(count(*) over (partition by paired.conversion_key) as bigint) as touch_count,
         -- A click beats every view; then the latest touch, and the highest event id among touches of
         -- one microsecond.
         cast(row_number() over (
-            partition by paired.conversion_event_id
+            partition by paired.conversion_key
             order by
                 case paired.touch_type when 'click' then 0 else 1 end,
                 paired.touched_at desc,
@@ -227,16 +224,16 @@ ranked as (
         ) as bigint) as last_touch_rank
     from paired
     left join clicked
-        on paired.conversion_event_id = clicked.conversion_event_id
+        on paired.conversion_key = clicked.conversion_key
         and paired.impression_key = clicked.impression_key
     -- The view and the click of one impression are one touch, and the click is it.
     where paired.touch_type = 'click'
-        or clicked.conversion_event_id is null
+        or clicked.conversion_key is null
 
 )
 
 select
-    ranked.conversion_event_id,
+    conversions.event_id as conversion_event_id,
     ranked.touch_event_id,
     ranked.touch_type,
     touches.touched_at,
@@ -263,4 +260,4 @@ inner join touches
     on ranked.touch_type = touches.touch_type
     and ranked.touch_event_id = touches.touch_event_id
 inner join conversions
-    on ranked.conversion_event_id = conversions.event_id
+    on ranked.conversion_key = conversions.conversion_key

@@ -23,7 +23,7 @@ daily as (
         {%- for dimension in adx.delivery_dimensions() %}
         localised.{{ dimension }},
         {%- endfor %}
-        {{- adx.summed_campaign_measures('localised') }},
+        {{- adx.counted_campaign_measures('localised') }},
         max(localised.load_id) as load_id,
         localised.local_date
     from localised

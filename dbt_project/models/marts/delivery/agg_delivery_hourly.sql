@@ -9,7 +9,7 @@ hourly as (
         {%- for dimension in adx.delivery_dimensions() %}
         happened.{{ dimension }},
         {%- endfor %}
-        {{- adx.summed_campaign_measures('happened') }},
+        {{- adx.counted_campaign_measures('happened') }},
         max(happened.load_id) as load_id
     from happened
     {%- if adx.builds_touched_days() %}
