@@ -19,14 +19,26 @@
   ) }}
 {%- endmacro %}
 
-{% macro rounded_product(amount, factor) -%}
-  {#- decimal(15,0) * decimal(22,11) has 38 digits on Spark, the most that loses nothing there. -#}
-  {%- set bounded = 'case when ' ~ amount ~ ' > -1000000000000000 and ' ~ amount ~ ' < 1000000000000000 then ' ~ amount ~ ' end' -%}
-  {%- set product = 'cast(cast(' ~ bounded ~ ' as decimal(15, 0)) * ' ~ factor ~ ' as decimal(38, 0))' -%}
+{% macro rounded_product(amount, factor) -%}{{ return(adapter.dispatch('rounded_product', 'adx')(amount, factor)) }}{%- endmacro %}
+{% macro default__rounded_product(amount, factor) -%}
+  {%- set product = 'cast(' ~ adx.product(amount, factor) ~ ' as decimal(38, 0))' -%}
   case
     when {{ product }} between -9000000000000000000 and 9000000000000000000
       then cast({{ product }} as bigint)
   end
+{%- endmacro %}
+{% macro duckdb__rounded_product(amount, factor) -%}
+  {#- The most that an amount has, times 9,000, fits a bigint, to which a cast rounds in the same way: at two
+      thirds of the time (measured 2026-11). -#}
+  case
+    when {{ factor }} between -9000 and 9000 then cast({{ adx.product(amount, factor) }} as bigint)
+    else {{ adx.default__rounded_product(amount, factor) }}
+  end
+{%- endmacro %}
+{% macro product(amount, factor) -%}
+  {#- decimal(15,0) * decimal(22,11) has 38 digits on Spark, the most that loses nothing there. -#}
+  {%- set bounded = 'case when ' ~ amount ~ ' > -1000000000000000 and ' ~ amount ~ ' < 1000000000000000 then ' ~ amount ~ ' end' -%}
+  {{ return('cast(' ~ bounded ~ ' as decimal(15, 0)) * ' ~ factor) }}
 {%- endmacro %}
 
 {#- round_half_up(numerator / denominator) of integers as bigint, null when the denominator is 0.
