@@ -39,9 +39,11 @@ converting_users as (
 bounds as (
 
     select
+        {%- for touch_type in ['click', 'view'] %}
         {{ adx.add_days('min(conversions.conversion_date)', '-1 * ' ~ adx.days_covering_hours(
-            'max(greatest(conversions.click_lookback_hours, conversions.view_lookback_hours))'
-        )) }} as first_date,
+            'max(conversions.' ~ touch_type ~ '_lookback_hours)'
+        )) }} as first_{{ touch_type }}_date,
+        {%- endfor %}
         max(conversions.conversion_date) as last_date
     from conversions
 
@@ -65,7 +67,7 @@ touches as (
         and clicks.advertiser_id = converting_users.advertiser_id
     {%- if incremental %}
     inner join bounds
-        on clicks.click_date between bounds.first_date and bounds.last_date
+        on clicks.click_date between bounds.first_click_date and bounds.last_date
     {%- endif %}
     where clicks.has_consent
         and not clicks.is_givt
@@ -85,7 +87,7 @@ touches as (
         and impressions.advertiser_id = converting_users.advertiser_id
     {%- if incremental %}
     inner join bounds
-        on impressions.impression_date between {{ adx.add_days('bounds.first_date', -lookback) }}
+        on impressions.impression_date between {{ adx.add_days('bounds.first_view_date', -lookback) }}
             and {{ adx.add_days('bounds.last_date', lookback) }}
     {%- endif %}
     where impressions.rendered_at is not null
