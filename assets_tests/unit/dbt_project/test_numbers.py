@@ -21,24 +21,25 @@ counts = st.integers(0, 2**60)
 
 
 class _Adapter:
-    """Dispatch to the macros of DuckDB, which are the default ones."""
+    """Dispatch to the macros of an engine, or else to the default ones, which are DuckDB's too."""
 
-    def __init__(self, macros: dict[str, Callable[..., str]]) -> None:
+    def __init__(self, macros: dict[str, Callable[..., str]], engine: str) -> None:
         self.macros = macros
+        self.engine = engine
 
     def dispatch(self, name: str, _project: str) -> Callable[..., str]:
-        return self.macros[f"default__{name}"]
+        return self.macros.get(f"{self.engine}__{name}") or self.macros[f"default__{name}"]
 
 
-@pytest.fixture(scope="module")
-def macro() -> Callable[..., str]:
-    """Renders one of the project's macros to DuckDB SQL."""
+@pytest.fixture(scope="module", params=["duckdb", "default"])
+def macro(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Renders one of the project's macros to DuckDB SQL, its own way and the other engines'."""
     template = Environment(extensions=["jinja2.ext.do"]).from_string(
         MACROS.read_text(encoding="utf-8")
     )
     macros: dict[str, Callable[..., str]] = {}
     module = template.make_module(
-        {"adapter": _Adapter(macros), "return": lambda text: text, "adx": macros}
+        {"adapter": _Adapter(macros, request.param), "return": lambda text: text, "adx": macros}
     )
     macros.update({name: value for name, value in vars(module).items() if callable(value)})
     return lambda name, *arguments: str(macros[name](*arguments))
