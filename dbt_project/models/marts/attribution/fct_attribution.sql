@@ -9,6 +9,9 @@
     ('revenue', 'shares.revenue_micros'),
 ] %}
 
+{#- What the shares of a touch are made from, and what they belong to. #}
+{%- set carried = ['conversion_event_id', 'touch_position', 'value_micros', 'revenue_micros', 'model'] %}
+
 with touches as (
 
     select
@@ -54,11 +57,9 @@ ruled as {{ adx.read_twice() }}(
 even as (
 
     select
-        ruled.conversion_event_id,
-        ruled.touch_position,
-        ruled.value_micros,
-        ruled.revenue_micros,
-        ruled.model,
+        {%- for column in carried %}
+        ruled.{{ column }},
+        {%- endfor %}
         case when ruled.model in ('last_touch', 'first_touch') then 1 else ruled.touch_count end as sharers,
         case
             when ruled.model in ('last_touch', 'first_touch') then 1
@@ -95,11 +96,9 @@ even_shares as (
 uneven as (
 
     select
-        ruled.conversion_event_id,
-        ruled.touch_position,
-        ruled.value_micros,
-        ruled.revenue_micros,
-        ruled.model,
+        {%- for column in carried %}
+        ruled.{{ column }},
+        {%- endfor %}
         {{ adx.as_text('null') }} as weights_version,
         -- Weights of one conversion mean something only next to each other. Time decay counts from
         -- the newest touch: however old all of them are, they do not vanish together.
@@ -158,15 +157,10 @@ data_driven as (
 
 ),
 
-{%- set columns = [
-    'conversion_event_id', 'touch_position', 'value_micros', 'revenue_micros', 'model',
-    'weights_version',
-] %}
-
 weighted as (
 
     select
-        {%- for column in columns %}
+        {%- for column in carried + ['weights_version'] %}
         uneven.{{ column }},
         {%- endfor %}
         uneven.weight
@@ -174,7 +168,7 @@ weighted as (
     where uneven.weight > 0
     union all
     select
-        {%- for column in columns %}
+        {%- for column in carried + ['weights_version'] %}
         data_driven.{{ column }},
         {%- endfor %}
         -- A path of campaigns that the training did not know, or found to be worth nothing.
